@@ -1,0 +1,45 @@
+"""From a recorded instruction to the engine's: same name, same arguments; actors become references and signers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from seawall.audit.parity.recorded import Recording, UnreadableError
+from seawall.instructions.base import Instruction, decode_object, instruction_types
+
+Translator = Callable[[Recording, dict[str, Any]], tuple[Instruction, str] | None]
+
+TRANSLATORS: dict[str, Translator] = {}
+"""Instructions whose recorded form differs from the engine's; None: nothing of Seawall's happens."""
+
+_USER_FIELDS = ("user", "from_user", "to_user", "liquidator")
+_ACTOR_FIELDS = {"from": "from_user", "to": "to_user"}
+
+
+def translate(recording: Recording, line: dict[str, Any]) -> tuple[Instruction, str] | None:
+    """The engine's instruction and its signer for a recorded line."""
+    name = line["ix"]
+    if name in TRANSLATORS:
+        return TRANSLATORS[name](recording, line)
+    types = instruction_types()
+    if name not in types:
+        raise UnreadableError(f"the instruction {name!r} is unknown")
+    fields = set(types[name].__struct_fields__)
+    data: dict[str, Any] = {"ix": name, **line["args"]}
+    actors = line["actors"]
+    for actor, value in actors.items():
+        field = _ACTOR_FIELDS.get(actor, actor)
+        if field in _USER_FIELDS and field in fields:
+            data[field] = recording.user_ref(value)
+        elif field == "user" and "authority" in fields:
+            data["authority"] = recording.authority(value)
+        elif actor in ("spot_market", "perp_market") and "market_index" in fields:
+            data.setdefault("market_index", value)
+    return decode_object(data), signer(recording, name, actors)
+
+
+def signer(recording: Recording, name: str, actors: dict[str, Any]) -> str:
+    """Who signs a recorded instruction."""
+    for actor in ("signer", "keeper", "filler", "liquidator", "from", "user"):
+        if isinstance(actors.get(actor), str):
+            return recording.authority(actors[actor])
+    return recording.admin

@@ -1,0 +1,18 @@
+"""The command line: one module a command."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Seawall: who is owed what, and why.")
+
+
+@app.callback()
+def _root() -> None:
+    """Seawall: who is owed what, and why."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+from seawall.cli import parity as _parity  # noqa: E402, F401 - each command registers itself with the app

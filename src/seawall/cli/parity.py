@@ -1,0 +1,33 @@
+"""``seawall parity``: replay recorded traces, vectors and facts, and compare every field."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seawall.audit.parity.recorded import UnreadableError
+from seawall.audit.parity.replay import replay_file
+from seawall.cli import app
+
+
+@app.command()
+def parity(
+    files: Annotated[list[Path], typer.Argument(help="Recorded .jsonl or .jsonl.gz files, or .json facts.")],
+    show: Annotated[int, typer.Option(help="How many differences to print; 0 prints all.")] = 0,
+) -> None:
+    """Replay recorded files and compare. Exit code 1 on any difference, 2 on a file that cannot be read."""
+    instructions = differ = 0
+    for path in files:
+        try:
+            for number, name, difference in replay_file(path):
+                instructions += number >= 0
+                if difference is not None:
+                    differ += 1
+                    if show == 0 or differ <= show:
+                        typer.echo(f"{path.name} #{number} {name}: {difference}")
+        except UnreadableError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+    typer.echo(f"{instructions} instructions, {differ} differ")
+    if differ:
+        raise typer.Exit(1)

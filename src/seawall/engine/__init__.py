@@ -1,0 +1,1 @@
+"""The state machine: instructions in, receipts out; every change atomic, conserved and explained."""

@@ -1,0 +1,194 @@
+"""Double entry: what an instruction moved between claims, and the proof that claims never exceed the vaults.
+
+For every spot market an instruction touched, the change of its collateral vault equals the sum of the changes of all
+claims on it: the touched users and pools one by one, everyone else through the interest index in one leg for
+depositors and one for borrowers, and the *dust*: the surplus of the vault over all claims. Roundings feed the dust;
+it may never become negative by an instruction.
+"""
+
+from typing import NamedTuple
+
+from seawall.engine.receipts import Transfer, VaultChange
+from seawall.engine.store import Store
+from seawall.engine.transaction import Change
+from seawall.keys import key_to_text
+from seawall.records import Record
+from seawall.rules.common.balances import get_token_amount
+from seawall.state.enums import BORROW, DEPOSIT
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket, Vaults
+from seawall.state.user import SpotPosition, User
+
+
+class Leg(NamedTuple):
+    """One claim before and after: scaled balance and balance type each."""
+
+    account: str
+    before: int
+    before_type: int
+    after: int
+    after_type: int
+
+
+_POSITIONS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "spot_positions")
+_POSITION = SpotPosition.LAYOUT.size
+
+
+class Totals(NamedTuple):
+    """What a market owes and is owed, in tokens, and what its vault holds."""
+
+    deposits: int
+    borrows: int
+    vault: int
+
+    @property
+    def surplus(self) -> int:
+        """Vault tokens beyond all claims (the dust; negative only in a broken or imported state)."""
+        return self.vault - (self.deposits - self.borrows)
+
+
+def totals(market: SpotMarket, vault: int) -> Totals:
+    """Deposits (floor), borrows (ceil) and vault tokens of a market."""
+    return Totals(
+        get_token_amount(market.deposit_balance, market, DEPOSIT),
+        get_token_amount(market.borrow_balance, market, BORROW),
+        vault,
+    )
+
+
+def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[VaultChange]]:
+    """The transfers and vault changes of an instruction, from the rows it wrote (before they are stored)."""
+    markets: dict[int, tuple[SpotMarket, SpotMarket]] = {}
+    vaults: dict[int, tuple[Vaults, Vaults]] = {}
+    legs: dict[int, list[Leg]] = {}
+    for change in changes:
+        after = change.after
+        if isinstance(after, SpotMarket):
+            before = store.spot_markets.objects[change.index] if change.before is not None else after
+            markets[change.index] = (before, after)
+            _pool(
+                legs, f"spot_market.{change.index}.revenue_pool", before.revenue_pool, after.revenue_pool, change.index
+            )
+            _pool(legs, f"spot_market.{change.index}.spot_fee_pool", before.spot_fee_pool, after.spot_fee_pool)
+        elif isinstance(after, PerpMarket):
+            old = store.perp_markets.objects[change.index] if change.before is not None else after
+            _pool(legs, f"perp_market.{change.index}.pnl_pool", old.pnl_pool, after.pnl_pool)
+            _pool(legs, f"perp_market.{change.index}.fee_pool", old.amm.fee_pool, after.amm.fee_pool)
+        elif isinstance(after, User):
+            _positions(legs, change, after)
+        elif isinstance(after, Vaults):
+            held = store.vaults.objects[change.index] if change.before is not None else Vaults()
+            vaults[change.index] = (held, after)
+    transfers: list[Transfer] = []
+    for index in sorted(markets.keys() | legs.keys() | vaults.keys()):
+        _market_transfers(store, index, markets, vaults, legs.get(index, []), transfers)
+    return transfers, _vault_changes(vaults)
+
+
+def _pool(legs: dict[int, list[Leg]], account: str, before: Record, after: Record, market_index: int = 0) -> None:
+    old: int = before.scaled_balance  # type: ignore[attr-defined]
+    new: int = after.scaled_balance  # type: ignore[attr-defined]
+    if old != 0 or new != 0:
+        legs.setdefault(market_index, []).append(Leg(account, old, DEPOSIT, new, DEPOSIT))
+
+
+def _positions(legs: dict[int, list[Leg]], change: Change, after: User) -> None:
+    account = ""
+    old_row = change.before
+    for i in range(8):
+        at = _POSITIONS_AT + i * _POSITION
+        if old_row is not None and old_row[at : at + _POSITION] == change.data[at : at + _POSITION]:
+            new = after.spot_positions[i]
+            if new.scaled_balance == 0:
+                continue
+            old = new
+        else:
+            new = after.spot_positions[i]
+            old = SpotPosition.unpack(old_row, at) if old_row is not None else SpotPosition()
+            if old.scaled_balance == 0 and new.scaled_balance == 0:
+                continue
+        account = account or f"user.{key_to_text(after.authority)}/{after.sub_account_id}"
+        if old.market_index == new.market_index:
+            leg = Leg(account, old.scaled_balance, old.balance_type, new.scaled_balance, new.balance_type)
+            legs.setdefault(new.market_index, []).append(leg)
+        else:
+            # a slot that was given to another market held nothing, or the old claim ends here
+            if old.scaled_balance:
+                legs.setdefault(old.market_index, []).append(
+                    Leg(account, old.scaled_balance, old.balance_type, 0, old.balance_type)
+                )
+            legs.setdefault(new.market_index, []).append(
+                Leg(account, 0, new.balance_type, new.scaled_balance, new.balance_type)
+            )
+
+
+def _market_transfers(
+    store: Store,
+    index: int,
+    markets: dict[int, tuple[SpotMarket, SpotMarket]],
+    vaults: dict[int, tuple[Vaults, Vaults]],
+    legs: list[Leg],
+    out: list[Transfer],
+) -> None:
+    pair = markets.get(index)
+    if pair is None:
+        before = after = store.spot_markets.objects[index]
+    else:
+        before, after = pair
+    vault_before, vault_after = (v.spot_vault for v in vaults[index]) if index in vaults else (0, 0)
+    deposits, borrows = _others(before, after)
+    total = 0
+    for leg in legs:
+        old = get_token_amount(leg.before, before, leg.before_type) if leg.before else 0
+        new = get_token_amount(leg.after, after, leg.after_type) if leg.after else 0
+        if leg.before_type == BORROW:
+            borrows += old
+            old = -old
+        else:
+            deposits += old
+        if leg.after_type == BORROW:
+            borrows -= new
+            new = -new
+        else:
+            deposits -= new
+        if new != old:
+            out.append(Transfer(index, leg.account, new - old))
+            total += new - old
+    if deposits:
+        out.append(Transfer(index, "other_depositors", deposits))
+    if borrows:
+        out.append(Transfer(index, "other_borrowers", -borrows))
+    dust = vault_after - vault_before - total - deposits + borrows
+    if dust:
+        out.append(Transfer(index, "dust", dust))
+
+
+def _others(before: SpotMarket, after: SpotMarket) -> tuple[int, int]:
+    if before is after:
+        return 0, 0
+    deposits = get_token_amount(after.deposit_balance, after, DEPOSIT) - get_token_amount(
+        before.deposit_balance, before, DEPOSIT
+    )
+    borrows = get_token_amount(after.borrow_balance, after, BORROW) - get_token_amount(
+        before.borrow_balance, before, BORROW
+    )
+    return deposits, borrows
+
+
+def _vault_changes(vaults: dict[int, tuple[Vaults, Vaults]]) -> list[VaultChange]:
+    out: list[VaultChange] = []
+    for index, (before, after) in vaults.items():
+        if after.spot_vault != before.spot_vault:
+            out.append(VaultChange(index, "spot_vault", after.spot_vault - before.spot_vault))
+        if after.insurance_fund_vault != before.insurance_fund_vault:
+            change = after.insurance_fund_vault - before.insurance_fund_vault
+            out.append(VaultChange(index, "insurance_fund_vault", change))
+    return out
+
+
+def surplus(store: Store) -> list[int]:
+    """The dust of every spot market: vault tokens beyond all claims."""
+    return [
+        totals(market, store.vaults.objects[i].spot_vault).surplus
+        for i, market in enumerate(store.spot_markets.objects)
+    ]

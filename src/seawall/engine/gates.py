@@ -1,0 +1,31 @@
+"""The gates in front of handlers: pause bits and market status. Source: instructions.md §1."""
+
+from seawall.engine.transaction import Transaction
+from seawall.errors import ErrorCode, SettlementError
+from seawall.state.enums import EXCHANGE_ALL_PAUSED, STATUS_DELISTED
+
+
+def is_paused(tx: Transaction, bit: int) -> bool:
+    """Whether an exchange pause bit is set. A status byte with bit 128 fails every gate: ``FailedUnwrap``."""
+    status = tx.state.exchange_status
+    if status > EXCHANGE_ALL_PAUSED:
+        raise SettlementError(ErrorCode.FailedUnwrap)
+    return status & bit == bit
+
+
+def require_not_paused(tx: Transaction, bit: int) -> None:
+    """``ExchangePaused`` while the bit is set (``EXCHANGE_ALL_PAUSED``: while all seven are)."""
+    if is_paused(tx, bit):
+        raise SettlementError(ErrorCode.ExchangePaused)
+
+
+def require_spot_market_valid(tx: Transaction, market_index: int) -> None:
+    """``MarketDelisted`` for a delisted spot market."""
+    if tx.spot_market(market_index).status == STATUS_DELISTED:
+        raise SettlementError(ErrorCode.MarketDelisted)
+
+
+def require_perp_market_valid(tx: Transaction, market_index: int) -> None:
+    """``MarketDelisted`` for a delisted perp market."""
+    if tx.perp_market(market_index).status == STATUS_DELISTED:
+        raise SettlementError(ErrorCode.MarketDelisted)

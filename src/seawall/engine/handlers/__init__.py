@@ -1,0 +1,46 @@
+"""One handler an instruction: it checks out records, asks permission, calls rules, emits events.
+
+Each family module lists its own in ``HANDLERS`` and explains its refusals in ``EXPLAINERS``; this module joins them.
+"""
+
+from seawall.engine.explain import Explainer
+from seawall.engine.handlers import (
+    administration,
+    amm,
+    deposits,
+    insurance,
+    interest,
+    markets,
+    perp_fills,
+    pnl,
+    revenue,
+    spot_fills,
+    user_settings,
+    venue_setup,
+)
+from seawall.engine.rulebook import Handler
+from seawall.errors import ErrorCode
+from seawall.instructions.base import Instruction
+
+_FAMILIES = (
+    administration,
+    amm,
+    deposits,
+    insurance,
+    interest,
+    markets,
+    perp_fills,
+    pnl,
+    revenue,
+    spot_fills,
+    user_settings,
+    venue_setup,
+)
+
+DRIFT_HANDLERS: dict[type[Instruction], Handler] = {
+    cls: handler for family in _FAMILIES for cls, handler in family.HANDLERS.items()
+}
+
+DRIFT_EXPLAINERS: dict[ErrorCode, Explainer] = {
+    code: explainer for family in _FAMILIES for code, explainer in family.EXPLAINERS.items()
+}

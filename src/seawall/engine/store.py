@@ -1,0 +1,66 @@
+"""All tables of a venue: its whole state."""
+
+from hashlib import sha256
+
+from seawall.engine.tables import HeldTable, Table
+from seawall.state.exchange import State, VenueConfig
+from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
+from seawall.state.oracle import Oracle
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket, Vaults
+from seawall.state.user import User, UserStats, Wallet
+
+
+def _offset(record: type[User] | type[UserStats] | type[InsuranceFundStake] | type[Wallet], name: str) -> int:
+    return next(f.offset for f in record.LAYOUT.fields if f.name == name)
+
+
+_STAKE_MARKET = _offset(InsuranceFundStake, "market_index")
+
+
+def user_row_key(row: bytes) -> bytes:
+    """Authority and sub-account number."""
+    return row[:34]
+
+
+def authority_row_key(row: bytes) -> bytes:
+    """Authority alone."""
+    return row[:32]
+
+
+def stake_row_key(row: bytes) -> bytes:
+    """Authority and market index of an insurance stake."""
+    return row[:32] + row[_STAKE_MARKET : _STAKE_MARKET + 2]
+
+
+class Store:
+    """The tables, by name and by number."""
+
+    def __init__(self) -> None:
+        self.strict = False
+        self.config = HeldTable(0, "config", VenueConfig)
+        self.state = HeldTable(1, "state", State)
+        self.oracles = HeldTable(2, "oracles", Oracle)
+        self.spot_markets = HeldTable(3, "spot_markets", SpotMarket)
+        self.vaults = HeldTable(4, "vaults", Vaults)
+        self.perp_markets = HeldTable(5, "perp_markets", PerpMarket)
+        self.transfer_config = HeldTable(6, "transfer_config", ProtocolIfSharesTransferConfig)
+        self.users = Table(7, "users", User, user_row_key)
+        self.user_stats = Table(8, "user_stats", UserStats, authority_row_key)
+        self.stakes = Table(9, "stakes", InsuranceFundStake, stake_row_key)
+        self.wallets = Table(10, "wallets", Wallet, user_row_key)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:  # type: ignore[type-arg]
+        """Every table in the order of its number."""
+        return (
+            self.config, self.state, self.oracles, self.spot_markets, self.vaults, self.perp_markets,
+            self.transfer_config, self.users, self.user_stats, self.stakes, self.wallets,
+        )  # fmt: skip
+
+    def root(self) -> str:
+        """The state root: one hash over every row of every table. It depends on the state alone, not on its history."""
+        h = sha256()
+        for table in self.tables:
+            h.update(table.digest())
+        return h.hexdigest()

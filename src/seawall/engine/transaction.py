@@ -1,0 +1,446 @@
+"""One instruction's view of the state: reads see the records, writes see working copies, nothing else is touched.
+
+``commit`` packs every working copy (the range check) and hands back what changed; dropping the transaction forgets
+it. Sequences passed to rules (``tx.spot_markets``, ``tx.perp_markets``, ``tx.oracles``) hold the working copy where
+there is one, so that a rule reaches each record by one way only.
+"""
+
+from typing import Any, TypeVar
+
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
+from seawall.engine.receipts import Clock, Limit
+from seawall.engine.store import Store
+from seawall.engine.tables import HeldTable, Table
+from seawall.errors import ErrorCode, SettlementError
+from seawall.instructions.base import user_key
+from seawall.keys import DEFAULT_KEY, key_from_text, key_to_text
+from seawall.records import Record, freeze
+from seawall.state.exchange import State, VenueConfig
+from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
+from seawall.state.oracle import Oracle, OraclePriceData
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket, Vaults
+from seawall.state.user import User, UserStats, Wallet
+
+R = TypeVar("R", bound=Record)
+
+QUOTE_ORACLE_INDEX = 0
+"""The oracle of the quote token: always 1 with confidence 1 and no delay."""
+
+
+class Change:
+    """One row that an instruction wrote: where, its bytes before (None if new) and after, and the object after."""
+
+    __slots__ = ("after", "before", "data", "index", "table")
+
+    def __init__(self, table: "Table[Any]", index: int, before: bytes | None, data: bytes, after: Any) -> None:
+        self.table = table
+        self.index = index
+        self.before = before
+        self.data = data
+        self.after = after
+
+
+class Transaction:
+    """The working set of one instruction."""
+
+    def __init__(self, store: Store, clock: Clock, signer: bytes) -> None:
+        self.store = store
+        self.clock = clock
+        self.now = clock.unix_timestamp
+        self.slot = clock.slot
+        self.signer = signer
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.limits: list[Limit] = []
+        self.spot_markets: list[SpotMarket] = list(store.spot_markets.objects)
+        self.perp_markets: list[PerpMarket] = list(store.perp_markets.objects)
+        self._written: dict[tuple[int, int], tuple[Table[Any], Record]] = {}
+        self._read: dict[tuple[int, int], Record] = {}
+        self._appended: dict[int, int] = {}
+        self._new_keys: dict[tuple[int, bytes], int] = {}
+        self._oracles: list[OraclePriceData] | None = None
+
+    # --- reading and writing rows -----------------------------------------------------------------------------
+
+    def _held(self, table: "HeldTable[R]", index: int) -> R:
+        written = self._written.get((table.number, index))
+        if written is not None:
+            return written[1]  # type: ignore[return-value]
+        return table.objects[index]
+
+    def _write_held(self, table: "HeldTable[R]", index: int) -> R:
+        written = self._written.get((table.number, index))
+        if written is not None:
+            return written[1]  # type: ignore[return-value]
+        after = table.objects[index].copy()
+        self._written[table.number, index] = (table, after)
+        return after
+
+    def _read_row(self, table: "Table[R]", index: int) -> R:
+        at = (table.number, index)
+        written = self._written.get(at)
+        if written is not None:
+            return written[1]  # type: ignore[return-value]
+        known = self._read.get(at)
+        if known is None:
+            known = self._read[at] = freeze(table.read(index)) if self.store.strict else table.read(index)
+        return known  # type: ignore[return-value]
+
+    def _write_row(self, table: "Table[R]", index: int) -> R:
+        at = (table.number, index)
+        written = self._written.get(at)
+        if written is not None:
+            return written[1]  # type: ignore[return-value]
+        self._read.pop(at, None)
+        after = table.read(index)
+        self._written[at] = (table, after)
+        return after
+
+    def _append(self, table: "Table[R]", item: R, key: bytes | None = None) -> int:
+        index = table.count + self._appended.get(table.number, 0)
+        self._appended[table.number] = self._appended.get(table.number, 0) + 1
+        self._written[table.number, index] = (table, item)
+        if key is not None:
+            self._new_keys[table.number, key] = index
+        return index
+
+    def _find(self, table: "Table[Any]", key: bytes) -> int | None:
+        index = table.index.get(key)
+        return index if index is not None else self._new_keys.get((table.number, key))
+
+    # --- the exchange, markets, vaults ------------------------------------------------------------------------
+
+    @property
+    def config(self) -> VenueConfig:
+        """What kind of venue this is."""
+        return self._held(self.store.config, 0)
+
+    @property
+    def state(self) -> State:
+        """The exchange-wide record."""
+        return self._held(self.store.state, 0)
+
+    def write_config(self) -> VenueConfig:
+        """A working copy of the venue's configuration."""
+        return self._write_held(self.store.config, 0)
+
+    def write_state(self) -> State:
+        """A working copy of the exchange-wide record."""
+        return self._write_held(self.store.state, 0)
+
+    def create_exchange(self, config: VenueConfig, state: State) -> None:
+        """Append the two singletons of a new venue."""
+        self._append(self.store.config, config)
+        self._append(self.store.state, state)
+
+    def spot_market(self, index: int) -> SpotMarket:
+        """Spot market ``index``; ``SpotMarketNotFound``."""
+        if not 0 <= index < len(self.spot_markets):
+            raise SettlementError(ErrorCode.SpotMarketNotFound, f"there is no spot market {index}")
+        return self.spot_markets[index]
+
+    def write_spot_market(self, index: int) -> SpotMarket:
+        """A working copy of spot market ``index``, also in ``spot_markets``."""
+        self.spot_market(index)
+        market = self._write_held(self.store.spot_markets, index)
+        self.spot_markets[index] = market
+        return market
+
+    def write_quote_market(self) -> SpotMarket:
+        """A working copy of the quote spot market."""
+        return self.write_spot_market(QUOTE_SPOT_MARKET_INDEX)
+
+    def perp_market(self, index: int) -> PerpMarket:
+        """Perp market ``index``; ``PerpMarketNotFound``."""
+        if not 0 <= index < len(self.perp_markets):
+            raise SettlementError(ErrorCode.PerpMarketNotFound, f"there is no perp market {index}")
+        return self.perp_markets[index]
+
+    def write_perp_market(self, index: int) -> PerpMarket:
+        """A working copy of perp market ``index``, also in ``perp_markets``."""
+        self.perp_market(index)
+        market = self._write_held(self.store.perp_markets, index)
+        self.perp_markets[index] = market
+        return market
+
+    def vaults(self, market_index: int) -> Vaults:
+        """The token balances of a market's two vaults."""
+        self.spot_market(market_index)
+        return self._held(self.store.vaults, market_index)
+
+    def write_vaults(self, market_index: int) -> Vaults:
+        """A working copy of the token balances of a market's two vaults."""
+        self.spot_market(market_index)
+        return self._write_held(self.store.vaults, market_index)
+
+    def add_spot_market(self, market: SpotMarket) -> None:
+        """Append a spot market with empty vaults."""
+        self._append(self.store.spot_markets, market)
+        self._append(self.store.vaults, Vaults())
+        self.spot_markets.append(market)
+
+    def add_perp_market(self, market: PerpMarket) -> None:
+        """Append a perp market."""
+        self._append(self.store.perp_markets, market)
+        self.perp_markets.append(market)
+
+    # --- oracles ----------------------------------------------------------------------------------------------
+
+    @property
+    def oracles(self) -> list[OraclePriceData]:
+        """Every oracle's price as this instruction sees it, by oracle index; none judged yet."""
+        if self._oracles is None:
+            self._oracles = [
+                price_data(self._held(self.store.oracles, i), i, self.slot)
+                for i in range(len(self.store.oracles.objects))
+            ]
+        return self._oracles
+
+    def spot_oracle(self, market_index: int) -> OraclePriceData:
+        """The price of a spot market's token."""
+        return self.oracles[self.spot_market(market_index).oracle_index]
+
+    def perp_oracle(self, market_index: int) -> OraclePriceData:
+        """The price of a perp market's underlying."""
+        return self.oracles[self.perp_market(market_index).amm.oracle_index]
+
+    def oracle_by_name(self, name: str) -> int:
+        """Index of the oracle called ``name``; ``OracleNotFound``."""
+        for i, oracle in enumerate(self.store.oracles.objects):
+            if oracle.name == name:
+                return i
+        raise SettlementError(ErrorCode.OracleNotFound, f"there is no oracle {name!r}; add_oracle creates one")
+
+    def write_oracle(self, index: int) -> Oracle:
+        """A working copy of an oracle's last post."""
+        return self._write_held(self.store.oracles, index)
+
+    def add_oracle(self, oracle: Oracle) -> int:
+        """Append an oracle; its index."""
+        return self._append(self.store.oracles, oracle)
+
+    # --- accounts ---------------------------------------------------------------------------------------------
+
+    def find_user(self, ref: str) -> int | None:
+        """Row of the user account ``ref``, or None."""
+        return self._find(self.store.users, user_key(ref))
+
+    def user_index(self, ref: str) -> int:
+        """Row of the user account ``ref``; ``UserNotFound``."""
+        index = self.find_user(ref)
+        if index is None:
+            raise SettlementError(ErrorCode.UserNotFound, f"there is no user account {ref!r}")
+        return index
+
+    def user(self, ref: str) -> User:
+        """The user account ``ref``, for reading."""
+        return self._read_row(self.store.users, self.user_index(ref))
+
+    def write_user(self, ref: str) -> User:
+        """A working copy of the user account ``ref``."""
+        return self._write_row(self.store.users, self.user_index(ref))
+
+    def add_user(self, user: User) -> None:
+        """Create a user account; ``AccountAlreadyInUse``."""
+        key = user.authority + user.sub_account_id.to_bytes(2, "little")
+        if self._find(self.store.users, key) is not None:
+            raise SettlementError(ErrorCode.AccountAlreadyInUse)
+        self._append(self.store.users, user, key)
+
+    def user_stats(self, authority: bytes) -> UserStats:
+        """Statistics of an authority, for reading; ``UserNotFound``."""
+        return self._read_row(self.store.user_stats, self._stats_index(authority))
+
+    def write_user_stats(self, authority: bytes) -> UserStats:
+        """A working copy of an authority's statistics; ``UserNotFound``."""
+        return self._write_row(self.store.user_stats, self._stats_index(authority))
+
+    def has_user_stats(self, authority: bytes) -> bool:
+        """Whether the authority is known."""
+        return self._find(self.store.user_stats, authority) is not None
+
+    def add_user_stats(self, stats: UserStats) -> None:
+        """Create an authority's statistics; ``AccountAlreadyInUse``."""
+        if self._find(self.store.user_stats, stats.authority) is not None:
+            raise SettlementError(ErrorCode.AccountAlreadyInUse)
+        self._append(self.store.user_stats, stats, stats.authority)
+
+    def _stats_index(self, authority: bytes) -> int:
+        index = self._find(self.store.user_stats, authority)
+        if index is None:
+            raise SettlementError(ErrorCode.UserNotFound, f"{key_to_text(authority)} has no account here")
+        return index
+
+    def stake(self, authority: bytes, market_index: int) -> InsuranceFundStake:
+        """An authority's stake in a market's insurance fund, for reading; ``InsuranceFundStakeNotFound``."""
+        return self._read_row(self.store.stakes, self._stake_index(authority, market_index))
+
+    def write_stake(self, authority: bytes, market_index: int) -> InsuranceFundStake:
+        """A working copy of an authority's stake; ``InsuranceFundStakeNotFound``."""
+        return self._write_row(self.store.stakes, self._stake_index(authority, market_index))
+
+    def add_stake(self, stake: InsuranceFundStake) -> None:
+        """Create an insurance stake; ``AccountAlreadyInUse``."""
+        key = stake.authority + stake.market_index.to_bytes(2, "little")
+        if self._find(self.store.stakes, key) is not None:
+            raise SettlementError(ErrorCode.AccountAlreadyInUse)
+        self._append(self.store.stakes, stake, key)
+
+    def _stake_index(self, authority: bytes, market_index: int) -> int:
+        index = self._find(self.store.stakes, authority + market_index.to_bytes(2, "little"))
+        if index is None:
+            raise SettlementError(
+                ErrorCode.InsuranceFundStakeNotFound,
+                f"{key_to_text(authority)} has no stake in market {market_index}; initialize_insurance_fund_stake first",
+            )
+        return index
+
+    def write_transfer_config(self) -> ProtocolIfSharesTransferConfig:
+        """A working copy of the protocol share transfer configuration; ``DefaultError`` where there is none."""
+        if not self.store.transfer_config.objects:
+            raise SettlementError(ErrorCode.DefaultError, "no protocol share transfer configuration exists")
+        return self._write_held(self.store.transfer_config, 0)
+
+    def add_transfer_config(self, config: ProtocolIfSharesTransferConfig) -> None:
+        """Create the protocol share transfer configuration; ``AccountAlreadyInUse``."""
+        if self.store.transfer_config.objects:
+            raise SettlementError(ErrorCode.AccountAlreadyInUse)
+        self._append(self.store.transfer_config, config)
+
+    # --- tokens -----------------------------------------------------------------------------------------------
+
+    def receive(self, authority: bytes, market_index: int, amount: int) -> None:
+        """Tokens from an authority's wallet into the collateral vault; ``TokenInsufficientFunds`` if tracked and short."""
+        self._debit_wallet(authority, market_index, amount)
+        self.write_vaults(market_index).spot_vault += amount
+
+    def send(self, authority: bytes, market_index: int, amount: int) -> None:
+        """Tokens out of the collateral vault to an authority's wallet; ``TokenInsufficientFunds`` if the vault is short."""
+        vaults = self.write_vaults(market_index)
+        if vaults.spot_vault < amount:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds, f"the vault holds {vaults.spot_vault} of {amount}")
+        vaults.spot_vault -= amount
+        self._credit_wallet(authority, market_index, amount)
+
+    def stake_tokens(self, authority: bytes, market_index: int, amount: int) -> None:
+        """Tokens from an authority's wallet into the insurance fund's vault; ``TokenInsufficientFunds``."""
+        self._debit_wallet(authority, market_index, amount)
+        self.write_vaults(market_index).insurance_fund_vault += amount
+
+    def unstake_tokens(self, authority: bytes, market_index: int, amount: int) -> None:
+        """Tokens out of the insurance fund's vault to an authority's wallet; ``TokenInsufficientFunds``."""
+        vaults = self.write_vaults(market_index)
+        if vaults.insurance_fund_vault < amount:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds)
+        vaults.insurance_fund_vault -= amount
+        self._credit_wallet(authority, market_index, amount)
+
+    def settle_tokens_to_insurance_fund(self, market_index: int, amount: int) -> None:
+        """Tokens from the collateral vault into the insurance fund's vault; ``TokenInsufficientFunds``."""
+        vaults = self.write_vaults(market_index)
+        if vaults.spot_vault < amount:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds)
+        vaults.spot_vault -= amount
+        vaults.insurance_fund_vault += amount
+
+    def fund_wallet(self, authority: bytes, market_index: int, amount: int) -> None:
+        """Report tokens that reached an authority's wallet from outside."""
+        self._credit_wallet(authority, market_index, amount)
+
+    def _debit_wallet(self, authority: bytes, market_index: int, amount: int) -> None:
+        if not self.config.wallets_tracked:
+            return
+        index = self._find(self.store.wallets, authority + market_index.to_bytes(2, "little"))
+        held = 0 if index is None else self._read_row(self.store.wallets, index).amount
+        if held < amount:
+            raise SettlementError(
+                ErrorCode.TokenInsufficientFunds,
+                f"the wallet holds {held} of the {amount} tokens of market {market_index}",
+            )
+        if index is not None:
+            self._write_row(self.store.wallets, index).amount -= amount
+
+    def _credit_wallet(self, authority: bytes, market_index: int, amount: int) -> None:
+        if not self.config.wallets_tracked:
+            return
+        key = authority + market_index.to_bytes(2, "little")
+        index = self._find(self.store.wallets, key)
+        if index is None:
+            wallet = Wallet(authority=authority, market_index=market_index, amount=amount)
+            self._append(self.store.wallets, wallet, key)
+        else:
+            self._write_row(self.store.wallets, index).amount += amount
+
+    # --- permissions ------------------------------------------------------------------------------------------
+
+    def require_signer(self, key: bytes, role: str) -> None:
+        """``Unauthorized`` unless the signer is ``key``."""
+        if self.signer != key:
+            raise SettlementError(
+                ErrorCode.Unauthorized, f"this needs the {role} {key_to_text(key)}, not {key_to_text(self.signer)}"
+            )
+
+    def require_admin(self) -> None:
+        """``Unauthorized`` unless the exchange's admin signs."""
+        self.require_signer(self.state.admin, "admin")
+
+    def is_authority_or_delegate(self, user: User) -> bool:
+        """Whether the signer may act for ``user``. A delegate equal to the all-zero key never counts."""
+        return self.signer == user.authority or (user.delegate != DEFAULT_KEY and self.signer == user.delegate)
+
+    def require_authority_or_delegate(self, user: User) -> None:
+        """``Unauthorized`` unless the account's authority or delegate signs."""
+        if not self.is_authority_or_delegate(user):
+            self.require_signer(user.authority, "authority or delegate of the account,")
+
+    # --- what the receipt tells -------------------------------------------------------------------------------
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Record an event under the program's name with its fields."""
+        self.events.append((event, fields))
+
+    def limit(self, name: str, value: int, asked: int, note: str = "") -> None:
+        """Record a cap that bound."""
+        self.limits.append(Limit(name, value, asked, note))
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    def commit(self) -> list[Change]:
+        """Pack every working copy; the rows that differ, in order of table and index. Changes nothing yet.
+
+        ``CastingFailure`` or ``MathError`` where a value does not fit its field.
+        """
+        changes: list[Change] = []
+        for (_, index), (table, after) in sorted(self._written.items(), key=_place):
+            data = after.pack()
+            before = table.row(index) if index < table.count else None
+            if data != before:
+                changes.append(Change(table, index, before, data, after))
+        return changes
+
+
+def _place(entry: tuple[tuple[int, int], Any]) -> tuple[int, int]:
+    return entry[0]
+
+
+def price_data(oracle: Oracle, index: int, slot: int) -> OraclePriceData:
+    """An oracle's last post as an instruction at ``slot`` sees it (delay = slot − valid slot)."""
+    if index == QUOTE_ORACLE_INDEX:
+        data = OraclePriceData.__new__(OraclePriceData)
+        data.price, data.confidence, data.delay, data.twap, data.validity = 1_000_000, 1, 0, 1_000_000, 0
+        data.has_sufficient_number_of_data_points = True
+        return data
+    data = OraclePriceData.__new__(OraclePriceData)
+    data.price, data.confidence, data.delay = oracle.price, oracle.conf, slot - oracle.valid_slot
+    data.twap, data.validity = oracle.twap, 0
+    # a Pyth push oracle has enough data if num_qt ≥ min(num, 3)
+    data.has_sufficient_number_of_data_points = oracle.num_qt >= min(oracle.num, 3)
+    return data
+
+
+def signer_key(text: str) -> bytes:
+    """The key of a signer given as base58 or label; ``InvalidInstruction``."""
+    try:
+        return key_from_text(text)
+    except ValueError as error:
+        raise SettlementError(ErrorCode.InvalidInstruction, f"signer: {error}") from None

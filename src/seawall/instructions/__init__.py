@@ -1,0 +1,40 @@
+"""The typed messages: everything that can be asked of a venue, and their wire format.
+
+One module a family. ``decode`` reads an instruction from JSON, ``encode`` writes it; the tag is ``ix``.
+"""
+
+from seawall.instructions import (
+    administration,
+    amm,
+    deposits,
+    insurance,
+    interest,
+    markets,
+    perp_fills,
+    pnl,
+    revenue,
+    spot_fills,
+    user_settings,
+    venue_setup,
+)
+from seawall.instructions.base import Instruction, decode, decode_object, encode, instruction_types
+
+__all__ = [
+    "Instruction",
+    "administration",
+    "amm",
+    "decode",
+    "decode_object",
+    "deposits",
+    "encode",
+    "instruction_types",
+    "insurance",
+    "interest",
+    "markets",
+    "perp_fills",
+    "pnl",
+    "revenue",
+    "spot_fills",
+    "user_settings",
+    "venue_setup",
+]

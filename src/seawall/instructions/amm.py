@@ -1,0 +1,1 @@
+"""AMM refresh, funding rates and funding payments."""

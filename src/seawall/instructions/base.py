@@ -1,0 +1,158 @@
+"""What all instructions share: the tag, the wire format, the check of widths.
+
+An instruction is a frozen msgspec struct. Its fields are annotated with the widths of ``records`` (``u64``, ``i64``,
+…), which both document them and are checked when it is decoded or applied: a negative amount or one beyond its width
+never reaches a rule. On the wire integers are numbers or decimal strings.
+"""
+
+import re
+from functools import cache, lru_cache
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from seawall.errors import ErrorCode, SettlementError
+from seawall.keys import key_from_text
+from seawall.records import Width
+
+Key = Annotated[str, "key"]
+"""A public key as base58 or ``@label``."""
+
+UserRef = Annotated[str, "user"]
+"""A user account: ``<authority>/<sub-account>``; without the number it is sub-account 0."""
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Instruction(msgspec.Struct, frozen=True, kw_only=True, tag_field="ix", tag=_snake, forbid_unknown_fields=True):
+    """Base of all instructions."""
+
+    IX: ClassVar[str] = ""
+
+    @property
+    def ix(self) -> str:
+        """The instruction's name on the wire, e.g. ``deposit``."""
+        return _snake(type(self).__name__)
+
+
+def instruction_types() -> dict[str, type[Instruction]]:
+    """Every instruction by its wire name."""
+    return {_snake(cls.__name__): cls for cls in Instruction.__subclasses__()}
+
+
+@lru_cache(maxsize=1)
+def _union() -> Any:
+    return Union[tuple(Instruction.__subclasses__())]  # noqa: UP007 - built at run time
+
+
+def _invalid(message: str) -> SettlementError:
+    return SettlementError(ErrorCode.InvalidInstruction, message)
+
+
+def decode(data: bytes | str) -> Instruction:
+    """Read an instruction from JSON text; ``InvalidInstruction`` says what is wrong with it."""
+    try:
+        raw = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _invalid(f"not JSON: {error}") from None
+    return decode_object(raw)
+
+
+def decode_object(raw: Any) -> Instruction:
+    """Read an instruction from decoded JSON data and check its fields."""
+    if not isinstance(raw, dict):
+        raise _invalid("an instruction is a JSON object with a field 'ix'")
+    name = raw.get("ix")
+    if name is None:
+        raise _invalid("the field 'ix' with the instruction's name is missing")
+    canonical = DOCUMENT_NAMES.get(name, name) if isinstance(name, str) else name
+    if canonical not in instruction_types():
+        raise _invalid(f"unknown instruction {name!r}")
+    try:
+        instruction = msgspec.convert({**raw, "ix": canonical}, _union(), strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    assert isinstance(instruction, Instruction)
+    validate(instruction)
+    return instruction
+
+
+DOCUMENT_NAMES = {
+    "liquidate_borrow": "liquidate_spot",
+    "resolve_borrow_bankruptcy": "resolve_spot_bankruptcy",
+}
+"""Names that the documents use for instructions of the programs (spec/README, «Names that differ»)."""
+
+
+def encode(instruction: Instruction) -> bytes:
+    """The instruction as canonical JSON: fields in declared order, integers as numbers of any size."""
+    return msgspec.json.encode(instruction)
+
+
+# --- field checks ----------------------------------------------------------------------------------------------
+
+
+@cache
+def _checks(cls: type) -> list[tuple[str, Any]]:
+    checks: list[tuple[str, Any]] = []
+    hints = get_type_hints(cls, include_extras=True)
+    for name in cls.__struct_fields__:  # type: ignore[attr-defined]
+        mark = _mark(hints[name])
+        if mark is not None:
+            checks.append((name, mark))
+    return checks
+
+
+def _mark(hint: Any) -> Any:
+    if get_origin(hint) is Annotated:
+        return get_args(hint)[1]
+    if get_origin(hint) is list:
+        inner = _mark(get_args(hint)[0])
+        return ("list", inner) if inner is not None else None
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return "struct"
+    for option in get_args(hint):
+        found = _mark(option)
+        if found is not None:
+            return found
+    return None
+
+
+def validate(instruction: msgspec.Struct, prefix: str = "") -> None:
+    """Check every field against its declared width; ``InvalidInstruction`` names the field and what would pass."""
+    for name, mark in _checks(type(instruction)):
+        _check(f"{prefix}{name}", mark, getattr(instruction, name))
+
+
+def _check(name: str, mark: Any, value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(mark, Width):
+        if not mark.minimum <= value <= mark.maximum:
+            raise _invalid(f"{name} must be within {mark.minimum} and {mark.maximum}, got {value}")
+    elif mark == "key":
+        try:
+            key_from_text(value)
+        except ValueError as error:
+            raise _invalid(f"{name}: {error}") from None
+    elif mark == "user":
+        user_key(value, name)
+    elif mark == "struct":
+        validate(value, f"{name}.")
+    elif isinstance(mark, tuple):
+        for i, element in enumerate(value):
+            _check(f"{name}[{i}]", mark[1], element)
+
+
+@lru_cache(maxsize=65_536)
+def user_key(text: str, field: str = "user") -> bytes:
+    """The 34 bytes that a user account is found by: authority, then sub-account number; ``InvalidInstruction``."""
+    authority, _, number = text.partition("/")
+    if number and not (number.isascii() and number.isdigit() and int(number) < 1 << 16):
+        raise _invalid(f"{field}: {text!r}: a sub-account is a number from 0 to 65535")
+    try:
+        return key_from_text(authority) + int(number or 0).to_bytes(2, "little")
+    except ValueError as error:
+        raise _invalid(f"{field}: {error}") from None

@@ -1,0 +1,1 @@
+"""Perp fills and open-order reservations."""

@@ -1,0 +1,1 @@
+"""P&L settlement and market expiry."""

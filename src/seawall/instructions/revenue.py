@@ -1,0 +1,1 @@
+"""Revenue settlement into the insurance fund."""

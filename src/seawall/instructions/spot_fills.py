@@ -1,0 +1,1 @@
+"""Spot fills and the spot fee pool."""

@@ -1,0 +1,59 @@
+"""Setting up a venue: the exchange, its oracles, wallets and user accounts."""
+
+from typing import Literal
+
+from seawall.instructions.base import Instruction, Key, UserRef
+from seawall.records import i64, u16, u32, u64
+
+
+class Initialize(Instruction, frozen=True, kw_only=True):
+    """Create the exchange. Signer: anyone, once. Source: instructions.md §3.1; ``admin.rs::handle_initialize``."""
+
+    name: str = "venue"
+    rulebook: Literal["drift"] = "drift"
+    profile: Literal["documents", "program"] = "documents"
+    admin: Key
+    wallets_tracked: bool = False
+
+
+class AddOracle(Instruction, frozen=True, kw_only=True):
+    """Create an oracle under a name that markets refer to. Signer: admin. Its first price comes with it (1e6)."""
+
+    name: str
+    price: i64
+    conf: u64 = 0
+    twap: i64 | None = None
+
+
+class PostOraclePrice(Instruction, frozen=True, kw_only=True):
+    """Post a price (1e6) with its confidence; ``valid_slot`` defaults to the present slot. Signer: admin.
+
+    ``num`` and ``num_qt`` are the oracle's publishers asked and heard; enough data are min(num, 3).
+    """
+
+    oracle: str
+    price: i64
+    conf: u64 = 0
+    valid_slot: u64 | None = None
+    twap: i64 | None = None
+    num: u32 = 0
+    num_qt: u32 = 0
+
+
+class FundWallet(Instruction, frozen=True, kw_only=True):
+    """Report tokens that reached an authority's wallet from outside the venue (tracked wallets only). Signer: admin."""
+
+    authority: Key
+    market_index: u16
+    amount: u64
+
+
+class InitializeUser(Instruction, frozen=True, kw_only=True):
+    """Open a sub-account; an authority's first also opens its statistics. Signer: the authority.
+
+    Source: ``user.rs::handle_initialize_user``, ``handle_initialize_user_stats``.
+    """
+
+    user: UserRef
+    name: str = ""
+    referrer: Key | None = None

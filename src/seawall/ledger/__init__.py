@@ -1,0 +1,1 @@
+"""Storage: journal entries, snapshots, and the stores that keep them."""

@@ -1,0 +1,161 @@
+"""Scaled balances and tokens; moving a claim between a user, a pool and the market totals. Source: balances.md §2-3."""
+
+from seawall.arithmetic import pow10, sub_checked
+from seawall.errors import ErrorCode, SettlementError
+from seawall.lanes import rule
+from seawall.state.enums import BORROW, DEPOSIT
+from seawall.state.spot_market import PoolBalance, SpotMarket
+from seawall.state.user import SpotPosition
+
+
+@rule
+def get_token_amount(scaled_balance: int, spot_market: SpotMarket, balance_type: int) -> int:
+    """Tokens of a scaled balance (1e9): a deposit's floor, a borrow's ceiling, both unsigned.
+
+    Source: balances.md §2; ``math/spot_balance.rs::get_token_amount``.
+    """
+    precision = pow10(19 - spot_market.decimals)
+    if balance_type == DEPOSIT:
+        return scaled_balance * spot_market.cumulative_deposit_interest // precision
+    return (scaled_balance * spot_market.cumulative_borrow_interest + precision - 1) // precision
+
+
+@rule
+def get_spot_balance(token_amount: int, spot_market: SpotMarket, balance_type: int, round_up: bool) -> int:
+    """Scaled balance (1e9) of a token amount.
+
+    Rounding up adds 1 to every non-zero result, also after an exact division: deliberate, it is the program's.
+    Source: balances.md §2; ``math/spot_balance.rs::get_spot_balance``.
+    """
+    precision = pow10(19 - spot_market.decimals)
+    if balance_type == DEPOSIT:
+        balance = token_amount * precision // spot_market.cumulative_deposit_interest
+    else:
+        balance = token_amount * precision // spot_market.cumulative_borrow_interest
+    if round_up and balance != 0:
+        return balance + 1
+    return balance
+
+
+@rule
+def get_signed_token_amount(token_amount: int, balance_type: int) -> int:
+    """+tokens of a deposit, −tokens of a borrow."""
+    if balance_type == DEPOSIT:
+        return token_amount
+    return -token_amount
+
+
+@rule
+def increase_market_balance(spot_market: SpotMarket, balance_type: int, delta: int) -> None:
+    """Add ``delta`` (scaled 1e9) to the market's total of a type."""
+    if balance_type == DEPOSIT:
+        spot_market.deposit_balance += delta
+    else:
+        spot_market.borrow_balance += delta
+
+
+@rule
+def decrease_market_balance(spot_market: SpotMarket, balance_type: int, delta: int) -> None:
+    """Take ``delta`` (scaled 1e9) from the market's total of a type; ``MathError`` below zero."""
+    if balance_type == DEPOSIT:
+        spot_market.deposit_balance = sub_checked(spot_market.deposit_balance, delta)
+    else:
+        spot_market.borrow_balance = sub_checked(spot_market.borrow_balance, delta)
+
+
+@rule
+def check_leaving(spot_market: SpotMarket, direction: int, leaving: bool) -> None:
+    """After tokens left: deposits must still cover borrows, else ``SpotMarketInsufficientDeposits``."""
+    if leaving and direction == BORROW:
+        deposits = get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT)
+        borrows = get_token_amount(spot_market.borrow_balance, spot_market, BORROW)
+        if deposits < borrows:
+            raise SettlementError(ErrorCode.SpotMarketInsufficientDeposits)
+
+
+@rule
+def update_spot_position_balance(
+    token_amount: int, direction: int, spot_market: SpotMarket, position: SpotPosition, leaving: bool
+) -> None:
+    """Deposit into or borrow from a user's spot balance (tokens ≥ 0); opposite balances are consumed first.
+
+    Dust of the opposite type worth no token stays and flips its type: deliberate, it is the program's.
+    Source: balances.md §3; ``controller/spot_balance.rs::update_spot_balances``.
+    """
+    if direction == position.balance_type:
+        delta = get_spot_balance(token_amount, spot_market, direction, direction == BORROW)
+        position.scaled_balance += delta
+        increase_market_balance(spot_market, direction, delta)
+    else:
+        held_type = position.balance_type
+        held = get_token_amount(position.scaled_balance, spot_market, held_type)
+        if held != 0:
+            if held > token_amount:
+                delta = get_spot_balance(token_amount, spot_market, held_type, leaving or held_type == BORROW)
+                consumed = token_amount
+            else:
+                delta = position.scaled_balance
+                consumed = held
+            decrease_market_balance(spot_market, held_type, delta)
+            position.scaled_balance = sub_checked(position.scaled_balance, delta)
+            token_amount = token_amount - consumed
+        if token_amount > 0:
+            position.balance_type = direction
+            delta = get_spot_balance(token_amount, spot_market, direction, direction == BORROW)
+            position.scaled_balance += delta
+            increase_market_balance(spot_market, direction, delta)
+    check_leaving(spot_market, direction, leaving)
+
+
+@rule
+def deposit_into_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """Credit a pool with tokens at the stored index (floor). Source: balances.md §3."""
+    delta = get_spot_balance(token_amount, spot_market, DEPOSIT, False)
+    pool.scaled_balance += delta
+    spot_market.deposit_balance += delta
+
+
+@rule
+def withdraw_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """Debit a pool; taking all its tokens clears its dust too. A pool that is short: ``CantUpdatePoolBalanceType``.
+
+    Source: balances.md §3; ``state/perp_market.rs::PoolBalance::update_balance_type``.
+    """
+    held = get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
+    if held != 0:
+        if held > token_amount:
+            delta = get_spot_balance(token_amount, spot_market, DEPOSIT, False)
+            consumed = token_amount
+        else:
+            delta = pool.scaled_balance
+            consumed = held
+        decrease_market_balance(spot_market, DEPOSIT, delta)
+        pool.scaled_balance = sub_checked(pool.scaled_balance, delta)
+        token_amount = token_amount - consumed
+    if token_amount > 0:
+        raise SettlementError(ErrorCode.CantUpdatePoolBalanceType)
+
+
+@rule
+def check_pool_covers_market(spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """A transfer out of a deposit needs the market to hold at least it, else ``InvalidSpotMarketState``."""
+    if spot_market.deposit_balance < pool.scaled_balance:
+        raise SettlementError(ErrorCode.InvalidSpotMarketState)
+
+
+@rule
+def transfer_between_pools(
+    token_amount: int, spot_market: SpotMarket, source: PoolBalance, target: PoolBalance
+) -> None:
+    """Move tokens ≥ 0 from one pool to another of the same market; each leg rounds on its own.
+
+    ``UnequalMarketIndexForSpotTransfer``, ``InvalidSpotMarketState``, ``CantUpdatePoolBalanceType``.
+    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_spot_balances``.
+    """
+    if source.market_index != target.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    if token_amount == 0:
+        return
+    check_pool_covers_market(spot_market, source)
+    withdraw_from_pool(token_amount, spot_market, source)
+    deposit_into_pool(token_amount, spot_market, target)
