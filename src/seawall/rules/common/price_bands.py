@@ -8,7 +8,7 @@ from typing import Final
 from seawall.arithmetic import PERCENTAGE_PRECISION, checked_i64, div_trunc
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.state.enums import CONTRACT_TIER_A, CONTRACT_TIER_B, CONTRACT_TIER_C
+from seawall.state.enums import CONTRACT_TIER_B, CONTRACT_TIER_C
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.perp_market import PerpMarket
 
@@ -57,6 +57,16 @@ def validate_market_within_price_band(market: PerpMarket, guard_rails: OracleGua
 
 
 @rule
+def settle_pnl_divergence_limits(contract_tier: int) -> tuple[int, int]:
+    """Divergence (1e6) at which settling stops, and the part of the price that the deviation may not reach."""
+    if contract_tier <= CONTRACT_TIER_B:
+        return 5_000, 50
+    if contract_tier == CONTRACT_TIER_C:
+        return 10_000, 20
+    return 25_000, 10
+
+
+@rule
 def is_price_divergence_ok_for_settle_pnl(market: PerpMarket, oracle_price: int) -> bool:
     """Whether the oracle is close enough to its 5-minute TWAP, and calm enough, to settle at without a fresh AMM.
 
@@ -64,21 +74,12 @@ def is_price_divergence_ok_for_settle_pnl(market: PerpMarket, oracle_price: int)
     """
     amm = market.amm
     twap = amm.historical_oracle_data.last_oracle_price_twap_5min
-    tier = market.contract_tier
     smaller = oracle_price
     if twap < oracle_price:
         smaller = twap
     difference = checked_i64(checked_i64(oracle_price - twap) * PERCENTAGE_PRECISION)
     divergence = abs(div_trunc(difference, smaller))
-    if tier == CONTRACT_TIER_A or tier == CONTRACT_TIER_B:
-        divergence_limit = 5_000
-        std_denominator = 50
-    elif tier == CONTRACT_TIER_C:
-        divergence_limit = 10_000
-        std_denominator = 20
-    else:
-        divergence_limit = 25_000
-        std_denominator = 10
+    divergence_limit, std_denominator = settle_pnl_divergence_limits(market.contract_tier)
     if divergence >= divergence_limit:
         return False
     std = amm.oracle_std
