@@ -66,9 +66,13 @@ class OracleGuardRails(Record):
 
 @record
 class State(Record):
-    """The exchange-wide record. ``exchange_status`` is a set of pause bits; times are seconds."""
+    """The exchange-wide record. ``exchange_status`` is a set of pause bits; times are seconds.
+
+    ``signer`` is the protocol itself: the holder of the vaults, and of the insurance shares that no staker owns.
+    """
 
     admin: key
+    signer: key
     perp_fee_structure: FeeStructure
     spot_fee_structure: FeeStructure
     oracle_guard_rails: OracleGuardRails

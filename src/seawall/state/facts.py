@@ -4,7 +4,7 @@ A rule that can make something happen that an event tells of takes a facts recor
 a fresh one and reads it afterwards. Facts are scratch paper: they are never stored.
 """
 
-from seawall.records import Record, i64, i128, record, u16, u64, u128
+from seawall.records import Record, i64, i128, record, u8, u16, u64, u128
 
 
 @record
@@ -17,6 +17,28 @@ class InterestFacts(Record):
     cumulative_deposit_interest: u128
     borrow_balance: u128
     cumulative_borrow_interest: u128
+
+
+@record
+class MarginCalculation(Record):
+    """What an account owes and owns: quote 1e6; the requirement with buffer is built only where there is a buffer.
+
+    ``tracked_market_type`` (0 none, 1 spot, 2 perp) and ``tracked_market_index`` ask for that market's part of the
+    requirement. Source: margin.md §1; ``state/margin_calculation.rs``.
+    """
+
+    total_collateral: i128
+    margin_requirement: u128
+    margin_requirement_plus_buffer: u128
+    margin_buffer: u128
+    num_spot_liabilities: u8
+    num_perp_liabilities: u8
+    all_oracles_valid: bool
+    with_perp_isolated_liability: bool
+    with_spot_isolated_liability: bool
+    tracked_market_type: u8
+    tracked_market_index: u16
+    tracked_market_margin_requirement: u128
 
 
 @record
@@ -34,11 +56,41 @@ class FundingPaymentFacts(Record):
 
 @record
 class RevenueSettleFacts(Record):
-    """Revenue settled to an insurance fund: amount, the vaults before (tokens), shares as the event tells them."""
+    """Revenue settled to an insurance fund: amount, the vaults before (tokens), shares as the event tells them.
+
+    The rest says what the amount was cut from (tokens): the pool, the depositors' claim, half of it where the claim was
+    smaller than the pool (``claim_bound``), and, with stakers, a tenth and the APR cap.
+    """
 
     settled: bool
+    revenue_pool: u128
+    depositors_claim: i64
+    claim_bound: bool
+    available: u128
+    has_stakers: bool
+    tenth: u128
+    apr_cap: u128
     amount: u64
     vault_amount_before: u64
     insurance_vault_amount_before: u64
     total_if_shares_before: u128
     total_if_shares_after: u128
+
+
+@record
+class StakeFacts(Record):
+    """A change of insurance shares: tokens it was worth, the fund's vault (tokens) and all shares before and after.
+
+    ``forfeited_shares`` and ``share_value`` tell what a removal or cancellation left to the other holders.
+    """
+
+    amount: u64
+    insurance_vault_amount_before: u64
+    if_shares_before: u128
+    user_if_shares_before: u128
+    total_if_shares_before: u128
+    if_shares_after: u128
+    user_if_shares_after: u128
+    total_if_shares_after: u128
+    forfeited_shares: u128
+    share_value: u64

@@ -13,7 +13,7 @@ _PADDING = "padding"
 _PROGRAM = "settings of the program's deployment, read by no rule"
 
 UNMODELLED_FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
-    ("State", r"whitelist_mint|discount_mint|signer|srm_vault|signer_nonce", _PROGRAM),
+    ("State", r"whitelist_mint|discount_mint|srm_vault|signer_nonce", _PROGRAM),
     ("SpotMarket", r"pubkey|oracle|mint|vault|insurance_fund\.vault|oracle_source", _ADDRESS),
     ("SpotMarket", r"historical_index_data\..*", "index prices of an external spot venue; read by no modelled rule"),
     ("SpotMarket", r"flash_loan_(initial_token_)?amount", "lives inside one transaction of the program only"),

@@ -34,6 +34,7 @@ def default_state(admin: bytes) -> State:
     """The exchange as the program initialises it. Source: instructions.md §3.1; fees.md §1."""
     state = State(
         admin=admin,
+        signer=key_from_text("@protocol"),
         perp_fee_structure=default_fee_structure((100, 90, 80, 70, 60, 50), 15, 5),
         spot_fee_structure=default_fee_structure((100,), 0, 0),
         liquidation_margin_buffer_ratio=200,
