@@ -1,0 +1,1 @@
+"""Scenarios: a venue, its people, a price path, and what came of it."""
