@@ -8,6 +8,7 @@ from typing import Final
 from seawall.arithmetic import PERCENTAGE_PRECISION, checked_i64, div_trunc
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
+from seawall.rules.common.amm_curve import reserve_price
 from seawall.state.enums import CONTRACT_TIER_B, CONTRACT_TIER_C
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.perp_market import PerpMarket
@@ -27,10 +28,7 @@ def price_band_spread(market: PerpMarket, oracle_price: int) -> int:
     """The spread (1e6, signed) that the band judges: the AMM's or the oracle's to the 5-minute TWAP, the larger one."""
     amm = market.amm
     twap = amm.historical_oracle_data.last_oracle_price_twap_5min
-    if amm.base_asset_reserve == 0:
-        raise SettlementError(ErrorCode.MathError)
-    reserve_price = amm.quote_asset_reserve * amm.peg_multiplier // amm.base_asset_reserve
-    reserve_spread = calculate_twap_spread_pct(reserve_price, twap)
+    reserve_spread = calculate_twap_spread_pct(reserve_price(amm), twap)
     oracle_spread = calculate_twap_spread_pct(abs(oracle_price), twap)
     if abs(reserve_spread) > abs(oracle_spread):
         return reserve_spread

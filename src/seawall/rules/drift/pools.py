@@ -1,0 +1,273 @@
+"""A perp market's two pools and the revenue pool: who is served before a winner is paid.
+
+A perp market holds two deposits of the quote token: the fee pool (the AMM's tokens) and the P&L pool (what losers paid
+in). ``update_pool_balances`` is the waterfall of a settlement, step by step; the counter-entry on the user's balance
+is the caller's. Source: pools-and-pnl.md §3; ``controller/amm.rs``, ``math/amm.rs``.
+"""
+
+from typing import Final
+
+from seawall.arithmetic import checked_u128, div_trunc, saturate_i64, sub_saturating, to_u64
+from seawall.errors import ErrorCode, SettlementError
+from seawall.lanes import rule
+from seawall.rules.common.balances import (
+    check_pool_covers_market,
+    deposit_into_pool,
+    get_token_amount,
+    transfer_between_pools,
+    update_spot_position_balance,
+    withdraw_from_pool,
+)
+from seawall.rules.common.spot_positions import find_spot_position
+from seawall.rules.common.vaults import validate_spot_balances
+from seawall.rules.common.withdraw_limits import get_max_withdraw_for_market_with_token_amount
+from seawall.state.enums import BORROW, DEPOSIT
+from seawall.state.facts import PoolUpdateFacts
+from seawall.state.perp_market import AMM, PerpMarket
+from seawall.state.spot_market import PoolBalance, SpotMarket
+from seawall.state.user import User
+
+FEE_POOL_TO_REVENUE_POOL_THRESHOLD: Final = 250_000_000
+"""Quote (1e6) that the AMM keeps before anything goes to the revenue pool; below it the AMM draws on that pool."""
+
+LOSS_SHARE_DENOMINATOR: Final = 100
+"""A hundredth of a loss goes to the fee pool while that is below its target."""
+
+
+@rule
+def get_pool_token_amount(pool: PoolBalance, spot_market: SpotMarket) -> int:
+    """Tokens of a pool (floor)."""
+    return get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
+
+
+@rule
+def get_total_fee_lower_bound(amm: AMM) -> int:
+    """Half of all exchange fees (1e6): what the AMM never gives away. Source: ``math/repeg.rs``."""
+    return amm.total_exchange_fee // 2
+
+
+@rule
+def get_fee_pool_target(amm: AMM) -> int:
+    """Tokens that the fee pool should hold, signed: earned, plus liquidation fees, less withdrawn."""
+    return amm.total_fee_minus_distributions + amm.total_liquidation_fee - amm.total_fee_withdrawn
+
+
+@rule
+def get_fee_pool_floor(amm: AMM) -> int:
+    """Tokens to which the fee pool is refilled before winners are paid; ``MathError`` below 0."""
+    return checked_u128(get_total_fee_lower_bound(amm) + amm.total_liquidation_fee - amm.total_fee_withdrawn)
+
+
+# --- the waterfall ---------------------------------------------------------------------------------------------
+
+
+@rule
+def update_pool_balances(
+    market: PerpMarket,
+    spot_market: SpotMarket,
+    user_quote_token_amount: int,
+    user_unsettled_pnl: int,
+    now: int,
+    facts: PoolUpdateFacts,
+) -> int:
+    """Serve the pools in order and book the settlement of a claim; the P&L settled with the user (1e6, signed).
+
+    ``user_quote_token_amount`` is the user's signed quote balance in tokens, ``user_unsettled_pnl`` the claim.
+    ``MathError``, ``BlockchainClockInconsistency``, ``CastingFailure``, ``SpotMarketVaultInvariantViolated``.
+    Source: pools-and-pnl.md §3; ``controller/amm.rs::update_pool_balances``.
+    """
+    facts.fee_pool_before = get_pool_token_amount(market.amm.fee_pool, spot_market)
+    facts.pnl_pool_before = get_pool_token_amount(market.pnl_pool, spot_market)
+    at_target = spill_fee_pool_surplus(market, spot_market, facts)
+    refill_fee_pool(market, spot_market, facts)
+    reset_revenue_withdraw_for_new_period(market, spot_market, now)
+    exchange_with_revenue_pool(market, spot_market, now, facts)
+    pnl = calculate_pnl_to_settle_with_user(market, spot_market, user_quote_token_amount, user_unsettled_pnl, facts)
+    book_settled_pnl(market, spot_market, pnl, at_target, facts)
+    validate_spot_balances(spot_market)
+    return pnl
+
+
+@rule
+def spill_fee_pool_surplus(market: PerpMarket, spot_market: SpotMarket, facts: PoolUpdateFacts) -> bool:
+    """Step A: what the fee pool holds above its target goes to the P&L pool; whether the target was reached."""
+    target = get_fee_pool_target(market.amm)
+    held = get_pool_token_amount(market.amm.fee_pool, spot_market)
+    if target > held:
+        return False
+    surplus = held
+    if target > 0:
+        surplus = held - target
+    if surplus > 0:
+        transfer_between_pools(surplus, spot_market, market.amm.fee_pool, market.pnl_pool)
+        facts.fee_pool_surplus = surplus
+    return True
+
+
+@rule
+def refill_fee_pool(market: PerpMarket, spot_market: SpotMarket, facts: PoolUpdateFacts) -> None:
+    """Step B: a fee pool below its floor is refilled from the P&L pool, as far as that reaches. Can follow step A."""
+    floor = get_fee_pool_floor(market.amm)
+    held = get_pool_token_amount(market.amm.fee_pool, spot_market)
+    if held >= floor:
+        return
+    refill = floor - held
+    available = get_pool_token_amount(market.pnl_pool, spot_market)
+    if available < refill:
+        refill = available
+    if refill > 0:
+        transfer_between_pools(refill, spot_market, market.pnl_pool, market.amm.fee_pool)
+        facts.fee_pool_refill = refill
+
+
+@rule
+def reset_revenue_withdraw_for_new_period(market: PerpMarket, spot_market: SpotMarket, now: int) -> None:
+    """Step C1: a revenue settlement since the last movement opens a new period; ``BlockchainClockInconsistency``.
+
+    The period is reset here only, lazily, not by elapsed time: deliberate, it is the program's.
+    """
+    claim = market.insurance_claim
+    settled_ts = spot_market.insurance_fund.last_revenue_settle_ts
+    if settled_ts > claim.last_revenue_withdraw_ts:
+        if now < settled_ts or now < claim.last_revenue_withdraw_ts:
+            raise SettlementError(ErrorCode.BlockchainClockInconsistency)
+        claim.revenue_withdraw_since_last_settle = 0
+
+
+@rule
+def calculate_revenue_pool_transfer(market: PerpMarket, fee_pool_tokens: int, revenue_pool_tokens: int) -> int:
+    """Step C2: tokens to move from the fee pool to the revenue pool (positive) or back (negative).
+
+    Sent: at most what the fee pool holds above its threshold and the market's social losses, what exchange and
+    liquidation fees allow, and the period's cap. Drawn: at most the period's cap, while less than the threshold is
+    left. ``CastingFailure`` when more was drawn than the cap. Source: ``math/amm.rs::calculate_revenue_pool_transfer``.
+    """
+    amm = market.amm
+    claim = market.insurance_claim
+    above = amm.total_fee_minus_distributions - amm.total_fee_withdrawn - FEE_POOL_TO_REVENUE_POOL_THRESHOLD
+    since_last = claim.revenue_withdraw_since_last_settle
+    per_period = claim.max_revenue_withdraw_per_period
+    if above > 0:
+        available = sub_saturating(fee_pool_tokens, FEE_POOL_TO_REVENUE_POOL_THRESHOLD + amm.total_social_loss)
+        liquidation_fees = min(amm.total_liquidation_fee, claim.quote_settled_insurance + claim.quote_max_insurance)
+        earned = sub_saturating(get_total_fee_lower_bound(amm) + liquidation_fees, amm.total_fee_withdrawn)
+        # money sent counts negative, so the room of the period is the sum, not the difference: deliberate
+        room = min(since_last + per_period, amm.net_revenue_since_last_funding)
+        if room < 0:
+            room = 0
+        return min(min(earned, available), room)
+    if above < 0:
+        room = to_u64(saturate_i64(per_period - since_last))
+        room = min(min(room, revenue_pool_tokens), per_period)
+        return -min(-above, room)
+    return 0
+
+
+@rule
+def exchange_with_revenue_pool(market: PerpMarket, spot_market: SpotMarket, now: int, facts: PoolUpdateFacts) -> None:
+    """Steps C2 to C4: send to the revenue pool, or draw on it, and count the movement.
+
+    Sending lowers the market's surplus twice (less earned, more withdrawn): deliberate, it is the program's.
+    """
+    amm = market.amm
+    fee_pool_tokens = get_pool_token_amount(amm.fee_pool, spot_market)
+    revenue_pool_tokens = get_pool_token_amount(spot_market.revenue_pool, spot_market)
+    transfer = calculate_revenue_pool_transfer(market, fee_pool_tokens, revenue_pool_tokens)
+    if transfer == 0:
+        return
+    if transfer > 0:
+        transfer_pool_to_revenue_pool(transfer, spot_market, amm.fee_pool)
+        amm.total_fee_withdrawn += transfer
+    else:
+        transfer_revenue_pool_to_pool(-transfer, spot_market, amm.fee_pool)
+    amm.total_fee_minus_distributions -= transfer
+    claim = market.insurance_claim
+    claim.revenue_withdraw_since_last_settle -= transfer
+    claim.last_revenue_withdraw_ts = now
+    facts.revenue_pool_transfer = transfer
+
+
+@rule
+def calculate_pnl_to_settle_with_user(
+    market: PerpMarket, spot_market: SpotMarket, user_quote_token_amount: int, claim: int, facts: PoolUpdateFacts
+) -> int:
+    """Step D: a winner gets at most the P&L pool; a loser pays at most the own deposit plus the room to borrow."""
+    available = get_pool_token_amount(market.pnl_pool, spot_market)
+    facts.pnl_pool_available = available
+    if claim > 0:
+        return min(claim, available)
+    withdrawable = get_max_withdraw_for_market_with_token_amount(spot_market, user_quote_token_amount, False)
+    facts.user_withdrawable = withdrawable
+    return max(claim, -withdrawable)
+
+
+@rule
+def book_settled_pnl(
+    market: PerpMarket, spot_market: SpotMarket, pnl: int, fee_pool_at_target: bool, facts: PoolUpdateFacts
+) -> None:
+    """Step E: a gain leaves the P&L pool; a loss enters it, a hundredth to the fee pool unless that is at its target."""
+    to_fee_pool = 0
+    if pnl < 0 and not fee_pool_at_target:
+        # toward zero: losses below 100 units leave the fee pool nothing
+        to_fee_pool = -div_trunc(pnl, LOSS_SHARE_DENOMINATOR)
+        deposit_into_pool(to_fee_pool, spot_market, market.amm.fee_pool)
+    to_pnl_pool = -pnl - to_fee_pool
+    if to_pnl_pool >= 0:
+        deposit_into_pool(to_pnl_pool, spot_market, market.pnl_pool)
+    else:
+        withdraw_from_pool(-to_pnl_pool, spot_market, market.pnl_pool)
+    facts.pnl_to_fee_pool = to_fee_pool
+
+
+# --- transfers -------------------------------------------------------------------------------------------------
+
+
+@rule
+def transfer_pool_to_revenue_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """Move tokens of a pool into the market's revenue pool; ``UnequalMarketIndexForSpotTransfer``.
+
+    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_spot_balance_to_revenue_pool``.
+    """
+    if pool.market_index != spot_market.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    withdraw_from_pool(token_amount, spot_market, pool)
+    deposit_into_pool(token_amount, spot_market, spot_market.revenue_pool)
+
+
+@rule
+def transfer_revenue_pool_to_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """Move tokens of the market's revenue pool into a pool; ``UnequalMarketIndexForSpotTransfer``.
+
+    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_revenue_pool_to_spot_balance``.
+    """
+    if pool.market_index != spot_market.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    withdraw_from_pool(token_amount, spot_market, spot_market.revenue_pool)
+    deposit_into_pool(token_amount, spot_market, pool)
+
+
+@rule
+def update_pnl_pool_and_user_balance(
+    market: PerpMarket, spot_market: SpotMarket, user: User, unrealized_pnl: int
+) -> int:
+    """Settle a claim (1e6, signed) with the P&L pool alone, in full; the amount settled.
+
+    A loss may make the user a borrower. ``InsufficientPerpPnlPool`` where the pool cannot pay a gain in full,
+    ``InvalidSpotMarketState``. Source: pools-and-pnl.md §3.2; ``controller/amm.rs::update_pnl_pool_and_user_balance``.
+    """
+    available = get_pool_token_amount(market.pnl_pool, spot_market)
+    if unrealized_pnl > available:
+        raise SettlementError(ErrorCode.InsufficientPerpPnlPool)
+    if unrealized_pnl == 0:
+        return 0
+    position = user.spot_positions[find_spot_position(user, spot_market.market_index)]
+    if market.pnl_pool.market_index != position.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    check_pool_covers_market(spot_market, market.pnl_pool)
+    if unrealized_pnl > 0:
+        withdraw_from_pool(unrealized_pnl, spot_market, market.pnl_pool)
+        update_spot_position_balance(unrealized_pnl, DEPOSIT, spot_market, position, False)
+    else:
+        deposit_into_pool(-unrealized_pnl, spot_market, market.pnl_pool)
+        update_spot_position_balance(-unrealized_pnl, BORROW, spot_market, position, False)
+    return unrealized_pnl
