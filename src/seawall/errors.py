@@ -356,13 +356,14 @@ MEANING: Final[dict[ErrorCode, str]] = {
 class SettlementError(Exception):
     """An instruction is refused. ``code`` says why; nothing has changed.
 
-    Rules raise it with a code alone. Layers above may add ``detail``: the numbers, and what would pass.
+    Rules raise it with a code alone. Layers above may add ``detail`` (the numbers) and ``would_pass``.
     """
 
-    def __init__(self, code: ErrorCode, detail: str = "") -> None:
-        super().__init__(code, detail)
+    def __init__(self, code: ErrorCode, detail: str = "", would_pass: str = "") -> None:
+        super().__init__(code, detail, would_pass)
         self.code = code
         self.detail = detail
+        self.would_pass = would_pass
 
     def __str__(self) -> str:
         meaning = self.detail or MEANING[self.code]

@@ -29,4 +29,4 @@ def explain(
         except (SettlementError, ArithmeticError, AttributeError, IndexError):
             # the state at the failure may not even bear a look; the meaning of the error still holds
             pass
-    return error.detail or MEANING[error.code], "", list(tx.limits)
+    return error.detail or MEANING[error.code], error.would_pass, list(tx.limits)
