@@ -7,9 +7,10 @@ is the caller's. Source: pools-and-pnl.md §3; ``controller/amm.rs``, ``math/amm
 
 from typing import Final
 
-from seawall.arithmetic import checked_u128, div_trunc, saturate_i64, sub_saturating, to_u64
+from seawall.arithmetic import div_trunc, saturate_i64, sub_saturating, to_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
+from seawall.rules.common.amm_budget import calculate_reserved_fees, get_total_fee_lower_bound
 from seawall.rules.common.balances import (
     check_pool_covers_market,
     deposit_into_pool,
@@ -41,21 +42,9 @@ def get_pool_token_amount(pool: PoolBalance, spot_market: SpotMarket) -> int:
 
 
 @rule
-def get_total_fee_lower_bound(amm: AMM) -> int:
-    """Half of all exchange fees (1e6): what the AMM never gives away. Source: ``math/repeg.rs``."""
-    return amm.total_exchange_fee // 2
-
-
-@rule
 def get_fee_pool_target(amm: AMM) -> int:
     """Tokens that the fee pool should hold, signed: earned, plus liquidation fees, less withdrawn."""
     return amm.total_fee_minus_distributions + amm.total_liquidation_fee - amm.total_fee_withdrawn
-
-
-@rule
-def get_fee_pool_floor(amm: AMM) -> int:
-    """Tokens to which the fee pool is refilled before winners are paid; ``MathError`` below 0."""
-    return checked_u128(get_total_fee_lower_bound(amm) + amm.total_liquidation_fee - amm.total_fee_withdrawn)
 
 
 # --- the waterfall ---------------------------------------------------------------------------------------------
@@ -106,8 +95,11 @@ def spill_fee_pool_surplus(market: PerpMarket, spot_market: SpotMarket, facts: P
 
 @rule
 def refill_fee_pool(market: PerpMarket, spot_market: SpotMarket, facts: PoolUpdateFacts) -> None:
-    """Step B: a fee pool below its floor is refilled from the P&L pool, as far as that reaches. Can follow step A."""
-    floor = get_fee_pool_floor(market.amm)
+    """Step B: a fee pool below the reserved fees is refilled from the P&L pool, as far as that reaches.
+
+    It can follow step A in the same call. ``MathError`` where more was withdrawn than reserved.
+    """
+    floor = calculate_reserved_fees(market.amm)
     held = get_pool_token_amount(market.amm.fee_pool, spot_market)
     if held >= floor:
         return
@@ -205,7 +197,7 @@ def calculate_pnl_to_settle_with_user(
 def book_settled_pnl(
     market: PerpMarket, spot_market: SpotMarket, pnl: int, fee_pool_at_target: bool, facts: PoolUpdateFacts
 ) -> None:
-    """Step E: a gain leaves the P&L pool; a loss enters it, a hundredth to the fee pool unless that is at its target."""
+    """Step E: a gain leaves the P&L pool; a loss enters it, less a hundredth for a fee pool below its target."""
     to_fee_pool = 0
     if pnl < 0 and not fee_pool_at_target:
         # toward zero: losses below 100 units leave the fee pool nothing
