@@ -63,19 +63,20 @@ MARGIN_NOT_JUDGED: Final = -1
 FEE_POOL_EXCESS_DENOMINATOR: Final = 5
 """A fifth of the fee pool counts as excess of the P&L pool."""
 
+# the numbers of the errors that a mode decides about (`errors.py`; a test holds the two equal)
 NOT_REFUSED: Final = 0
-INSUFFICIENT_COLLATERAL: Final = int(ErrorCode.InsufficientCollateralForSettlingPNL)
-AMM_NOT_UPDATED: Final = int(ErrorCode.AMMNotUpdatedInSameSlot)
-INVALID_STATUS: Final = int(ErrorCode.InvalidMarketStatusToSettlePnl)
-NO_UNSETTLED_PNL: Final = int(ErrorCode.NoUnsettledPnl)
-POOL_CANT_SETTLE: Final = int(ErrorCode.PnlPoolCantSettleUser)
-MUST_SETTLE_OWN: Final = int(ErrorCode.UserMustSettleTheirOwnPositiveUnsettledPNL)
-NON_POSITIVE: Final = int(ErrorCode.OracleNonPositive)
-TOO_VOLATILE: Final = int(ErrorCode.OracleTooVolatile)
-TOO_UNCERTAIN: Final = int(ErrorCode.OracleTooUncertain)
-STALE_FOR_MARGIN: Final = int(ErrorCode.OracleStaleForMargin)
-INSUFFICIENT_DATA_POINTS: Final = int(ErrorCode.OracleInsufficientDataPoints)
-STALE_FOR_AMM: Final = int(ErrorCode.OracleStaleForAMM)
+INSUFFICIENT_COLLATERAL: Final = 6_095
+AMM_NOT_UPDATED: Final = 6_096
+INVALID_STATUS: Final = 6_158
+NO_UNSETTLED_PNL: Final = 6_259
+POOL_CANT_SETTLE: Final = 6_260
+MUST_SETTLE_OWN: Final = 6_093
+NON_POSITIVE: Final = 6_261
+TOO_VOLATILE: Final = 6_262
+TOO_UNCERTAIN: Final = 6_263
+STALE_FOR_MARGIN: Final = 6_264
+INSUFFICIENT_DATA_POINTS: Final = 6_265
+STALE_FOR_AMM: Final = 6_266
 
 
 @rule
