@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.transaction import Change
 from seawall.engine.venue import Machine, Request
-from seawall.errors import ErrorCode
+from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.venue_setup import PostOraclePrice
 from seawall.records import Record
 
@@ -28,32 +29,51 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             for number, text in enumerate(file, 1):
                 try:
                     line = json.loads(text)
-                except json.JSONDecodeError as error:
+                except (json.JSONDecodeError, RecursionError) as error:
                     raise UnreadableError(f"{path}:{number}: not JSON: {error}") from None
                 if not isinstance(line, dict) or "kind" not in line:
                     raise UnreadableError(f"{path}:{number}: a recorded line is an object with a field 'kind'")
                 yield line
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror or error}") from None
+    except (EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UnreadableError(f"{path}: {error}") from None
 
 
 def replay_file(path: Path) -> Iterator[tuple[int, str, str | None]]:
     """Every instruction of a recorded file: its number, its name, and the first difference (None: none)."""
-    lines = read_lines(path)
-    header = next(lines, None)
-    if header is None or header["kind"] not in ("init", "base"):
-        raise UnreadableError(f"{path}: the first line is no recorded state")
-    replay = VectorReplay(header) if header["kind"] == "base" else TraceReplay(header)
+    replay: Replay | None = None
+    number = 0
     try:
-        for line in lines:
-            if line["kind"] in ("ix", "vec"):
+        for number, line in enumerate(read_lines(path), 1):
+            if replay is None:
+                replay = start_replay(line)
+            elif line["kind"] in ("ix", "vec"):
                 yield int(line["n"]), line["ix"], replay.step(line)
             else:
                 problem = replay.other(line)
                 if problem is not None:
                     yield -1, line["kind"], problem
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnreadableError(f"{path}: malformed: {error!r}") from error
+    except UnreadableError as error:
+        text = str(error)
+        raise UnreadableError(text if text.startswith(str(path)) else f"{path}:{number}: {text}") from None
+    except MALFORMED as error:
+        raise UnreadableError(f"{path}:{number}: malformed: {error!r}") from error
+    if replay is None:
+        raise UnreadableError(f"{path}: the file is empty")
+
+
+MALFORMED = (ArithmeticError, AttributeError, LookupError, SettlementError, TypeError, ValueError)
+"""What reading a line of another shape than a recording's can raise."""
+
+
+def start_replay(header: dict[str, Any]) -> "Replay":
+    """The replay that the first line of a recorded file asks for."""
+    if header["kind"] == "init":
+        return TraceReplay(header)
+    if header["kind"] == "base":
+        return VectorReplay(header)
+    raise UnreadableError("the first line is no recorded state")
 
 
 class Replay:

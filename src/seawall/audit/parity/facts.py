@@ -1,0 +1,107 @@
+"""Facts: single functions of the program with their inputs and the results that its own tests assert.
+
+A fact file is a JSON array; each fact names the function, its inputs and the expected results. An adapter builds the
+records, calls the rules, and hands back what they gave; facts that are no part of v2.84.0, or of what Seawall does so
+far, are left out by ``facts_left_out.LEFT_OUT``, each with its reason.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seawall.audit.parity.facts_amm import ADAPTERS as AMM_ADAPTERS
+from seawall.audit.parity.facts_fills import ADAPTERS as FILL_ADAPTERS
+from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, UnreadableFact, difference
+from seawall.audit.parity.facts_insurance import ADAPTERS as INSURANCE_ADAPTERS
+from seawall.audit.parity.facts_left_out import LeftOut, left_out
+from seawall.audit.parity.facts_margin import ADAPTERS as MARGIN_ADAPTERS
+from seawall.audit.parity.facts_pnl import ADAPTERS as PNL_ADAPTERS
+from seawall.audit.parity.facts_spot import ADAPTERS as SPOT_ADAPTERS
+from seawall.audit.parity.recorded import UnreadableError
+from seawall.errors import SettlementError
+
+ADAPTERS: dict[str, Adapter] = {
+    **SPOT_ADAPTERS,
+    **AMM_ADAPTERS,
+    **PNL_ADAPTERS,
+    **FILL_ADAPTERS,
+    **MARGIN_ADAPTERS,
+    **INSURANCE_ADAPTERS,
+}
+"""How to compute a function's facts, by its full name or by its name without the remark in parentheses."""
+
+
+class Fact(NamedTuple):
+    """One fact of a file, in the file's order."""
+
+    number: int
+    function: str
+    version: str
+    source: str
+    inputs: dict[str, Any]
+    expected: dict[str, Any]
+
+    @property
+    def left_out(self) -> LeftOut | None:
+        """Why this fact is not compared, or None."""
+        return left_out(self.function, self.version, self.source, self.inputs)
+
+
+def read_facts(path: Path) -> list[Fact]:
+    """The facts of a file; ``UnreadableError`` where it is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{path}: {error}") from None
+    except json.JSONDecodeError as error:
+        raise UnreadableError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+    except RecursionError:
+        raise UnreadableError(f"{path}: nested too deeply") from None
+    if not isinstance(data, list):
+        raise UnreadableError(f"{path}: a fact file is an array of facts")
+    return [_fact(path, number, item) for number, item in enumerate(data)]
+
+
+def _fact(path: Path, number: int, item: Any) -> Fact:
+    shape = {"function": str, "version": str, "source": str, "inputs": dict, "expected": dict}
+    for name, kind in shape.items():
+        if not isinstance(item, dict) or not isinstance(item.get(name), kind):
+            raise UnreadableError(f"{path}: fact {number} has no {name} of its kind ({kind.__name__})")
+    return Fact(number, *(item[name] for name in shape))
+
+
+def replay_facts(path: Path) -> Iterator[tuple[int, str, str | None]]:
+    """Every fact of a file that is compared: its number, its function, and the first difference (None: none)."""
+    for fact in read_facts(path):
+        if fact.left_out is None:
+            try:
+                yield fact.number, fact.function, compare(fact)
+            except UnreadableFact as error:
+                raise UnreadableError(f"{path}: fact {fact.number} ({fact.function}): {error}") from None
+
+
+def count_left_out(path: Path) -> int:
+    """How many facts of a file are not compared."""
+    return sum(fact.left_out is not None for fact in read_facts(path))
+
+
+def compare(fact: Fact) -> str | None:
+    """The first difference between what the rules give and what the fact asserts."""
+    adapter = ADAPTERS.get(fact.function) or ADAPTERS.get(fact.function.partition(" (")[0])
+    if adapter is None:
+        raise UnreadableFact("the function is unknown")
+    inputs = Inputs(fact.inputs)
+    found: Found
+    try:
+        found = adapter(inputs)
+    except SettlementError as error:
+        found = {"error": error.code.name}
+        if "error" not in fact.expected:
+            return f"failed with {error.code.name}"
+    unread = inputs.unread()
+    if unread and "error" not in fact.expected:
+        raise UnreadableFact(f"nothing reads {', '.join(unread)}")
+    return difference(found, fact.expected)

@@ -1,0 +1,134 @@
+"""Facts of the AMM: curve, bounds, spreads, k, peg, TWAPs, funding."""
+
+from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs
+from seawall.audit.parity.facts_market import make_perp_market
+from seawall.rules.common.amm_curve import (
+    calculate_bid_ask_bounds,
+    calculate_market_open_bids_asks,
+    calculate_price,
+    calculate_terminal_price,
+    reserve_price,
+)
+from seawall.rules.common.amm_drawdown import has_too_much_drawdown
+from seawall.rules.common.amm_spread import (
+    calculate_inventory_liquidity_ratio,
+    calculate_long_short_vol_spread,
+    calculate_spread,
+    calculate_spread_inventory_scale,
+    calculate_spread_leverage_scale,
+    calculate_spread_reserves,
+    calculate_spread_revenue_retreat_amount,
+    cap_to_max_spread,
+    update_spreads,
+)
+
+
+def _terminal(inputs: Inputs) -> Found:
+    amm = make_perp_market(inputs).amm
+    return {"terminal_price": calculate_terminal_price(amm), "reserve_price": reserve_price(amm)}
+
+
+def _bounds(inputs: Inputs) -> Found:
+    least, greatest = calculate_bid_ask_bounds(
+        inputs.int("concentration_coef"), inputs.int("sqrt_terminal_base_reserve")
+    )
+    return {"min_base_asset_reserve": least, "max_base_asset_reserve": greatest}
+
+
+def _open_bids_asks(inputs: Inputs) -> Found:
+    names = ("base_asset_reserve", "min_base_asset_reserve", "max_base_asset_reserve")
+    bids, asks = calculate_market_open_bids_asks(*(inputs.int(name) for name in names))
+    return {"max_bids": bids, "max_asks": asks}
+
+
+def _cap(inputs: Inputs) -> Found:
+    names = ("long_spread", "short_spread", "max_spread")
+    long_spread, short_spread = cap_to_max_spread(*(inputs.int(name) for name in names))
+    return {"long_spread": long_spread, "short_spread": short_spread}
+
+
+def _spread(inputs: Inputs) -> Found:
+    if inputs.int("amm_inventory_spread_adjustment") == 0:
+        amm = make_perp_market(inputs).amm
+        long_spread, short_spread = calculate_spread(amm, inputs.int("reserve_price"))
+        return {"long_spread": long_spread, "short_spread": short_spread}
+    return {}
+
+
+def _vol_spread(inputs: Inputs) -> Found:
+    names = (
+        "last_oracle_conf_pct", "reserve_price", "mark_std", "oracle_std",
+        "long_intensity_volume", "short_intensity_volume", "volume_24h",
+    )  # fmt: skip
+    long_spread, short_spread = calculate_long_short_vol_spread(*(inputs.int(name) for name in names))
+    return {"long_vol_spread": long_spread, "short_vol_spread": short_spread}
+
+
+_INVENTORY = ("base_asset_amount_with_amm", "base_asset_reserve", "min_base_asset_reserve", "max_base_asset_reserve")
+
+
+def _liquidity_ratio(inputs: Inputs) -> Found:
+    return {"ratio": calculate_inventory_liquidity_ratio(*(inputs.int(name) for name in _INVENTORY))}
+
+
+def _inventory_scale(inputs: Inputs) -> Found:
+    names = (*_INVENTORY, "directional_spread", "max_spread")
+    return {"scale": calculate_spread_inventory_scale(*(inputs.int(name) for name in names))}
+
+
+def _leverage_scale(inputs: Inputs) -> Found:
+    names = (
+        "quote_asset_reserve", "terminal_quote_asset_reserve", "peg_multiplier",
+        "base_asset_amount_with_amm", "reserve_price", "total_fee_minus_distributions",
+    )  # fmt: skip
+    return {"scale": calculate_spread_leverage_scale(*(inputs.int(name) for name in names))}
+
+
+def _retreat(inputs: Inputs) -> Found:
+    names = ("base_spread", "max_spread", "net_revenue_since_last_funding")
+    return {"amount": calculate_spread_revenue_retreat_amount(*(inputs.int(name) for name in names))}
+
+
+def _spread_reserves(inputs: Inputs) -> Found:
+    amm = make_perp_market(inputs).amm
+    offset = amm.reference_price_offset
+    ask_base, ask_quote = calculate_spread_reserves(amm, amm.long_spread + offset)
+    bid_base, bid_quote = calculate_spread_reserves(amm, offset - amm.short_spread)
+    return {
+        "ask_base_reserve": ask_base,
+        "ask_quote_reserve": ask_quote,
+        "bid_base_reserve": bid_base,
+        "bid_quote_reserve": bid_quote,
+        "ask_price": calculate_price(ask_quote, ask_base, amm.peg_multiplier),
+        "bid_price": calculate_price(bid_quote, bid_base, amm.peg_multiplier),
+    }
+
+
+def _update_spreads(inputs: Inputs) -> Found:
+    """The facts only name the static spread; the reserves are there so that they can be quoted."""
+    amm = make_perp_market(inputs).amm
+    amm.base_asset_reserve = amm.quote_asset_reserve = amm.sqrt_k = 1_000_000_000_000
+    inputs.int("amm_spread_adjustment")
+    update_spreads(amm, reserve_price(amm))
+    return amm
+
+
+def _drawdown(inputs: Inputs) -> Found:
+    return {"too_much_drawdown": has_too_much_drawdown(make_perp_market(inputs))}
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "calculate_terminal_price_and_reserves": _terminal,
+    "calculate_bid_ask_bounds": _bounds,
+    "calculate_market_open_bids_asks": _open_bids_asks,
+    "cap_to_max_spread": _cap,
+    "calculate_spread": _spread,
+    "calculate_long_short_vol_spread": _vol_spread,
+    "calculate_inventory_liquidity_ratio": _liquidity_ratio,
+    "calculate_spread_inventory_scale": _inventory_scale,
+    "calculate_spread_leverage_scale": _leverage_scale,
+    "calculate_spread_revenue_retreat_amount": _retreat,
+    "calculate_spread_reserves": _spread_reserves,
+    "update_spreads": _update_spreads,
+    "has_too_much_drawdown": _drawdown,
+}
