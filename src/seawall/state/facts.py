@@ -4,7 +4,7 @@ A rule that can make something happen that an event tells of takes a facts recor
 a fresh one and reads it afterwards. Facts are scratch paper: they are never stored.
 """
 
-from seawall.records import Record, i64, i128, record, u8, u16, u64, u128
+from seawall.records import Record, i64, i128, record, u8, u16, u32, u64, u128
 
 
 @record
@@ -55,6 +55,51 @@ class FundingPaymentFacts(Record):
 
 
 @record
+class CurveFacts(Record):
+    """The AMM's curve was changed: the curve before and after, the cost (quote 1e6) and the market's books then."""
+
+    updated: bool
+    market_index: u16
+    record_id: u64
+    peg_multiplier_before: u128
+    base_asset_reserve_before: u128
+    quote_asset_reserve_before: u128
+    sqrt_k_before: u128
+    peg_multiplier_after: u128
+    base_asset_reserve_after: u128
+    quote_asset_reserve_after: u128
+    sqrt_k_after: u128
+    base_asset_amount_long: u128
+    base_asset_amount_short: u128
+    base_asset_amount_with_amm: i128
+    total_fee: i128
+    total_fee_minus_distributions: i128
+    adjustment_cost: i128
+    oracle_price: i64
+    fill_record: u128
+    number_of_users: u32
+
+
+@record
+class FundingRateFacts(Record):
+    """A market's funding rate was updated: rates 1e9, TWAPs 1e6, revenue quote 1e6; ``curve``: the k change with it."""
+
+    updated: bool
+    market_index: u16
+    record_id: u64
+    funding_rate: i64
+    funding_rate_long: i128
+    funding_rate_short: i128
+    cumulative_funding_rate_long: i128
+    cumulative_funding_rate_short: i128
+    oracle_price_twap: i64
+    mark_price_twap: u64
+    period_revenue: i64
+    base_asset_amount_with_amm: i128
+    curve: CurveFacts
+
+
+@record
 class RevenueSettleFacts(Record):
     """Revenue settled to an insurance fund: amount, the vaults before (tokens), shares as the event tells them.
 
@@ -94,3 +139,43 @@ class StakeFacts(Record):
     total_if_shares_after: u128
     forfeited_shares: u128
     share_value: u64
+
+
+@record
+class PoolUpdateFacts(Record):
+    """What ``update_pool_balances`` moved and what bound it (quote tokens 1e6), step by step.
+
+    ``revenue_pool_transfer`` is positive into the revenue pool. ``pnl_pool_available`` is what a winner could be paid,
+    ``user_withdrawable`` what a loser could pay. ``pnl_to_fee_pool`` is the AMM's part of a loss.
+    """
+
+    fee_pool_before: u128
+    pnl_pool_before: u128
+    fee_pool_surplus: u128
+    fee_pool_refill: u128
+    revenue_pool_transfer: i128
+    pnl_pool_available: u128
+    user_withdrawable: u128
+    pnl_to_fee_pool: u128
+
+
+@record
+class SettlePnlFacts(Record):
+    """A settlement of P&L: what the event tells, and what the claim was cut from (quote 1e6).
+
+    ``refused`` is the number of the error that a settlement in TrySettle stopped at, 0 if it did not.
+    """
+
+    settled: bool
+    refused: u16
+    market_index: u16
+    pnl: i64
+    base_asset_amount: i64
+    quote_asset_amount_after: i64
+    quote_entry_amount: i64
+    settle_price: i64
+    unrealized_pnl: i128
+    claimable_pnl: i128
+    net_user_pnl: i128
+    pnl_pool_excess: i128
+    pools: PoolUpdateFacts

@@ -1,0 +1,606 @@
+"""Collateral, margin requirement, and every predicate built on them.
+
+A calculation walks all spot positions, then all perp positions; what each adds is in ``spot_margin.py`` and
+``perp_margin.py``. The sums travel as tuples, so that a predicate allocates nothing.
+Source: margin.md; ``math/margin.rs``, ``state/margin_calculation.rs``, ``state/user.rs``.
+"""
+
+from typing import Final
+
+from seawall.arithmetic import (
+    MARGIN_PRECISION,
+    PRICE_PRECISION,
+    QUOTE_SPOT_MARKET_INDEX,
+    SPOT_WEIGHT_PRECISION,
+    U64_MAX,
+    pow10,
+    sub_checked,
+    sub_saturating,
+    to_u64,
+)
+from seawall.errors import ErrorCode, SettlementError
+from seawall.lanes import rule
+from seawall.rules.common.balances import get_token_amount
+from seawall.rules.common.margin_weights import get_asset_weight
+from seawall.rules.common.oracles import (
+    ACTION_MARGIN_CALC,
+    cached_oracle_validity,
+    is_oracle_valid_for_action,
+    perp_confidence_multiplier,
+    spot_confidence_multiplier,
+)
+from seawall.rules.common.perp_margin import calculate_perp_position_value_and_pnl
+from seawall.rules.common.perp_positions import is_perp_position_available
+from seawall.rules.common.spot_margin import (
+    MAX_OPEN_ORDERS,
+    OPEN_ORDER_MARGIN_REQUIREMENT,
+    has_open_spot_order,
+    quote_position_value,
+    signed_token_amount,
+    weighted_spot_position,
+)
+from seawall.rules.common.spot_positions import get_spot_position_index
+from seawall.rules.common.token_values import get_token_value
+from seawall.rules.common.user_status import exit_liquidation, is_being_liquidated, is_reduce_only
+from seawall.state.enums import (
+    ASSET_TIER_ISOLATED,
+    BORROW,
+    CONTRACT_TIER_ISOLATED,
+    MARGIN_INITIAL,
+    MARGIN_MAINTENANCE,
+)
+from seawall.state.exchange import State, ValidityGuardRails
+from seawall.state.facts import MarginCalculation
+from seawall.state.oracle import OraclePriceData
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket
+from seawall.state.user import User
+
+POSITIONS: Final = 8
+
+TRACK_NONE: Final = 0
+TRACK_SPOT: Final = 1
+TRACK_PERP: Final = 2
+
+# what a walk over positions met
+INVALID_ORACLE: Final = 1
+ISOLATED_SPOT_LIABILITY: Final = 2
+ISOLATED_PERP_LIABILITY: Final = 4
+
+
+@rule
+def spot_oracle_valid(market: SpotMarket, oracle: OraclePriceData, rails: ValidityGuardRails) -> bool:
+    """Whether a spot market's price is good enough for margin; its class is remembered for the instruction."""
+    if market.oracle_index == 0:
+        return True
+    twap = market.historical_oracle_data.last_oracle_price_twap
+    multiplier = spot_confidence_multiplier(market.asset_tier)
+    validity = cached_oracle_validity(market.oracle_index, oracle, twap, rails, multiplier)
+    return is_oracle_valid_for_action(validity, ACTION_MARGIN_CALC)
+
+
+@rule
+def perp_oracle_valid(market: PerpMarket, oracle: OraclePriceData, rails: ValidityGuardRails) -> bool:
+    """Whether a perp market's price is good enough for margin; its class is remembered for the instruction."""
+    twap = market.amm.historical_oracle_data.last_oracle_price_twap
+    multiplier = perp_confidence_multiplier(market.contract_tier)
+    validity = cached_oracle_validity(market.amm.oracle_index, oracle, twap, rails, multiplier)
+    return is_oracle_valid_for_action(validity, ACTION_MARGIN_CALC)
+
+
+@rule
+def strict_prices(market: SpotMarket, price: int, strict: bool) -> tuple[int, int]:
+    """The lower and the higher of price and 5-minute TWAP (1e6); both the price where not strict.
+
+    ``InvalidOracle`` unless each that is used is positive.
+    Source: margin.md §2; ``state/oracle.rs::StrictOraclePrice``.
+    """
+    if price <= 0:
+        raise SettlementError(ErrorCode.InvalidOracle)
+    if not strict:
+        return price, price
+    twap = market.historical_oracle_data.last_oracle_price_twap_5min
+    if twap <= 0:
+        raise SettlementError(ErrorCode.InvalidOracle)
+    if twap < price:
+        return twap, price
+    return price, twap
+
+
+@rule
+def sum_spot_positions(
+    user: User,
+    spot_markets: list[SpotMarket],
+    oracles: list[OraclePriceData],
+    rails: ValidityGuardRails,
+    requirement_type: int,
+    strict: bool,
+    margin_buffer: int,
+    tracked_index: int,
+) -> tuple[int, int, int, int, int, int]:
+    """Collateral, requirement, buffer, tracked requirement (quote 1e6), liabilities and what was met, in slot order.
+
+    ``tracked_index`` −1 tracks nothing. Errors: ``InvalidSpotPositionDetected``, ``InvalidOracle``,
+    ``InvalidMarginRatio``. Source: margin.md §5.1, §5.2.
+    """
+    collateral = 0
+    requirement = 0
+    buffer = 0
+    tracked = 0
+    liabilities = 0
+    met = 0
+    custom_ratio = 0
+    if requirement_type == MARGIN_INITIAL:
+        custom_ratio = user.max_margin_ratio
+    positions = user.spot_positions
+    for i in range(POSITIONS):
+        position = positions[i]
+        open_orders = position.open_orders
+        if position.open_bids < 0 or position.open_asks > 0 or open_orders > MAX_OPEN_ORDERS:
+            raise SettlementError(ErrorCode.InvalidSpotPositionDetected)
+        if position.scaled_balance == 0 and open_orders == 0:
+            continue
+        index = position.market_index
+        market = spot_markets[index]
+        oracle = oracles[market.oracle_index]
+        if not spot_oracle_valid(market, oracle, rails):
+            met = met | INVALID_ORACLE
+        price = oracle.price
+        low, high = strict_prices(market, price, strict)
+        if index == QUOTE_SPOT_MARKET_INDEX:
+            value = quote_position_value(position, market, low, high)
+            weighted = value
+            orders_value = 0
+            open_orders = 0
+            is_liability = value < 0
+        else:
+            value, weighted, orders_value = weighted_spot_position(
+                position, market, price, low, high, requirement_type, custom_ratio
+            )
+            is_liability = value < 0 or (value == 0 and has_open_spot_order(position))
+            if is_liability and market.asset_tier == ASSET_TIER_ISOLATED:
+                met = met | ISOLATED_SPOT_LIABILITY
+        required = open_orders * OPEN_ORDER_MARGIN_REQUIREMENT
+        if value > 0:
+            collateral = collateral + weighted
+        elif value < 0:
+            required = required - weighted
+            buffer = buffer + -value * margin_buffer // MARGIN_PRECISION
+        if is_liability:
+            liabilities = liabilities + 1
+        requirement = requirement + required
+        if index == tracked_index:
+            tracked = tracked + required
+        if orders_value > 0:
+            collateral = collateral + orders_value
+        elif orders_value < 0:
+            # what the orders would cost is a requirement of market 0, unweighted: deliberate, it is the program's
+            requirement = requirement - orders_value
+            buffer = buffer + -orders_value * margin_buffer // MARGIN_PRECISION
+            if tracked_index == QUOTE_SPOT_MARKET_INDEX:
+                tracked = tracked - orders_value
+    return collateral, requirement, buffer, tracked, liabilities, met
+
+
+@rule
+def sum_perp_positions(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    rails: ValidityGuardRails,
+    requirement_type: int,
+    strict: bool,
+    margin_buffer: int,
+    tracked_index: int,
+) -> tuple[int, int, int, int, int, int]:
+    """As ``sum_spot_positions``, of all perp positions in slot order. Source: margin.md §5.3."""
+    collateral = 0
+    requirement = 0
+    buffer = 0
+    tracked = 0
+    liabilities = 0
+    met = 0
+    custom_ratio = 0
+    if requirement_type == MARGIN_INITIAL:
+        custom_ratio = user.max_margin_ratio
+    positions = user.perp_positions
+    for i in range(POSITIONS):
+        position = positions[i]
+        base = position.base_asset_amount
+        quote = position.quote_asset_amount
+        has_orders = position.open_orders != 0 or position.open_bids != 0 or position.open_asks != 0
+        if base == 0 and quote == 0 and not has_orders:
+            continue
+        index = position.market_index
+        market = perp_markets[index]
+        quote_market = spot_markets[market.quote_spot_market_index]
+        quote_oracle = oracles[quote_market.oracle_index]
+        if not spot_oracle_valid(quote_market, quote_oracle, rails):
+            met = met | INVALID_ORACLE
+        quote_price = quote_oracle.price
+        # unlike a spot position's, the quote price is not validated here: deliberate, it is the program's
+        quote_low = quote_price
+        quote_high = quote_price
+        if strict:
+            twap = quote_market.historical_oracle_data.last_oracle_price_twap_5min
+            if twap < quote_price:
+                quote_low = twap
+            else:
+                quote_high = twap
+        oracle = oracles[market.amm.oracle_index]
+        oracle_valid = perp_oracle_valid(market, oracle, rails)
+        required, weighted, liability = calculate_perp_position_value_and_pnl(
+            position, market, oracle.price, quote_price, quote_low, quote_high, requirement_type, custom_ratio
+        )
+        requirement = requirement + required
+        buffer = buffer + liability * margin_buffer // MARGIN_PRECISION
+        collateral = collateral + weighted
+        if index == tracked_index:
+            tracked = tracked + required
+        is_liability = base != 0 or quote < 0 or has_orders
+        if is_liability:
+            liabilities = liabilities + 1
+            if market.contract_tier == CONTRACT_TIER_ISOLATED:
+                met = met | ISOLATED_PERP_LIABILITY
+        if not oracle_valid and (is_liability or requirement_type != MARGIN_INITIAL):
+            met = met | INVALID_ORACLE
+    return collateral, requirement, buffer, tracked, liabilities, met
+
+
+@rule
+def sum_positions(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+    requirement_type: int,
+    strict: bool,
+) -> tuple[int, int, int, int, int]:
+    """Collateral and requirement (quote 1e6), spot and perp liabilities, and what was met; no buffer, nothing tracked.
+
+    ``InvalidMarginRatio`` where spot liabilities ask for nothing. Source: margin.md §5.
+    """
+    rails = state.oracle_guard_rails.validity
+    collateral, requirement, _, _, spot_liabilities, met = sum_spot_positions(
+        user, spot_markets, oracles, rails, requirement_type, strict, 0, -1
+    )
+    perp_collateral, perp_requirement, _, _, perp_liabilities, perp_met = sum_perp_positions(
+        user, spot_markets, perp_markets, oracles, rails, requirement_type, strict, 0, -1
+    )
+    collateral = collateral + perp_collateral
+    requirement = requirement + perp_requirement
+    if spot_liabilities > 0 and requirement == 0:
+        raise SettlementError(ErrorCode.InvalidMarginRatio)
+    return collateral, requirement, spot_liabilities, perp_liabilities, met | perp_met
+
+
+@rule
+def calculate_margin(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+    requirement_type: int,
+    strict: bool,
+    margin_buffer: int,
+    calculation: MarginCalculation,
+) -> None:
+    """Fill ``calculation``; ``margin_buffer`` 1e4, 0 for none (then the requirement with buffer stays 0).
+
+    Set the calculation's tracked market first to have its part of the requirement too. Errors:
+    ``InvalidSpotPositionDetected``, ``InvalidOracle``, ``InvalidMarginRatio``, ``CastingFailure``, ``MathError``.
+    Source: margin.md §1, §5; ``math/margin.rs::calculate_margin_requirement_and_total_collateral_and_liability_info``.
+    """
+    rails = state.oracle_guard_rails.validity
+    tracked_spot = -1
+    tracked_perp = -1
+    if calculation.tracked_market_type == TRACK_SPOT:
+        tracked_spot = calculation.tracked_market_index
+    elif calculation.tracked_market_type == TRACK_PERP:
+        tracked_perp = calculation.tracked_market_index
+    collateral, requirement, buffer, tracked, spot_liabilities, met = sum_spot_positions(
+        user, spot_markets, oracles, rails, requirement_type, strict, margin_buffer, tracked_spot
+    )
+    perp_collateral, perp_requirement, perp_buffer, perp_tracked, perp_liabilities, perp_met = sum_perp_positions(
+        user, spot_markets, perp_markets, oracles, rails, requirement_type, strict, margin_buffer, tracked_perp
+    )
+    requirement = requirement + perp_requirement
+    met = met | perp_met
+    if spot_liabilities > 0 and requirement == 0:
+        raise SettlementError(ErrorCode.InvalidMarginRatio)
+    calculation.total_collateral = collateral + perp_collateral
+    calculation.margin_requirement = requirement
+    calculation.margin_requirement_plus_buffer = 0
+    if margin_buffer > 0:
+        calculation.margin_requirement_plus_buffer = requirement + buffer + perp_buffer
+    calculation.margin_buffer = margin_buffer
+    calculation.num_spot_liabilities = spot_liabilities
+    calculation.num_perp_liabilities = perp_liabilities
+    calculation.all_oracles_valid = met & INVALID_ORACLE == 0
+    calculation.with_spot_isolated_liability = met & ISOLATED_SPOT_LIABILITY != 0
+    calculation.with_perp_isolated_liability = met & ISOLATED_PERP_LIABILITY != 0
+    calculation.tracked_market_margin_requirement = tracked + perp_tracked
+
+
+# --- what a calculation says -----------------------------------------------------------------------------------
+
+
+@rule
+def can_exit_liquidation(calculation: MarginCalculation) -> bool:
+    """Whether collateral covers the requirement with buffer. With a buffer of 0 that requirement is 0: deliberate."""
+    return calculation.total_collateral >= calculation.margin_requirement_plus_buffer
+
+
+@rule
+def margin_shortage(calculation: MarginCalculation) -> int:
+    """|requirement with buffer − collateral| (quote 1e6): a surplus shows up as a shortage, deliberately.
+
+    ``InvalidMarginCalculation`` without a buffer. Source: margin.md §6.
+    """
+    if calculation.margin_buffer == 0:
+        raise SettlementError(ErrorCode.InvalidMarginCalculation)
+    return abs(calculation.margin_requirement_plus_buffer - calculation.total_collateral)
+
+
+@rule
+def tracked_market_margin_shortage(calculation: MarginCalculation, shortage: int) -> int:
+    """The tracked market's part of a shortage (quote 1e6); ``InvalidMarginCalculation`` if none is tracked."""
+    if calculation.tracked_market_type == TRACK_NONE:
+        raise SettlementError(ErrorCode.InvalidMarginCalculation)
+    if calculation.margin_requirement == 0:
+        return 0
+    return shortage * calculation.tracked_market_margin_requirement // calculation.margin_requirement
+
+
+@rule
+def free_collateral(calculation: MarginCalculation) -> int:
+    """max(0, collateral − requirement), quote 1e6."""
+    return sub_saturating(calculation.total_collateral, calculation.margin_requirement)
+
+
+# --- predicates ------------------------------------------------------------------------------------------------
+
+
+@rule
+def meets_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+    requirement_type: int,
+    strict: bool,
+) -> bool:
+    """Whether collateral covers the requirement of a type. Source: margin.md §6."""
+    collateral, requirement, _, _, _ = sum_positions(
+        user, spot_markets, perp_markets, oracles, state, requirement_type, strict
+    )
+    return collateral >= requirement
+
+
+@rule
+def meets_initial_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> bool:
+    """Initial, not strict: liquidators. Source: margin.md §6."""
+    return meets_margin_requirement(user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, False)
+
+
+@rule
+def meets_maintenance_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> bool:
+    """Maintenance, not strict: expired positions. Source: margin.md §6."""
+    return meets_margin_requirement(user, spot_markets, perp_markets, oracles, state, MARGIN_MAINTENANCE, False)
+
+
+@rule
+def meets_settle_pnl_maintenance_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> bool:
+    """Maintenance, strict: settling a loss. Source: margin.md §6."""
+    return meets_margin_requirement(user, spot_markets, perp_markets, oracles, state, MARGIN_MAINTENANCE, True)
+
+
+@rule
+def check_place_order_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+    risk_increasing: bool,
+) -> None:
+    """Strict Initial if risk increases, else strict Maintenance: ``InsufficientCollateral``, then the isolated tiers.
+
+    Source: margin.md §6; ``math/margin.rs::meets_place_order_margin_requirement``.
+    """
+    requirement_type = MARGIN_MAINTENANCE
+    if risk_increasing:
+        requirement_type = MARGIN_INITIAL
+    collateral, requirement, spot_liabilities, perp_liabilities, met = sum_positions(
+        user, spot_markets, perp_markets, oracles, state, requirement_type, True
+    )
+    if collateral < requirement:
+        raise SettlementError(ErrorCode.InsufficientCollateral)
+    validate_any_isolated_tier_requirements(user, spot_liabilities, perp_liabilities, met)
+
+
+@rule
+def check_withdraw_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> None:
+    """Strict Initial after money left: ``InvalidOracle``, ``IsolatedAssetTierViolation``, ``InsufficientCollateral``.
+
+    Source: margin.md §6; ``math/margin.rs::meets_withdraw_margin_requirement``.
+    """
+    collateral, requirement, spot_liabilities, perp_liabilities, met = sum_positions(
+        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, True
+    )
+    owes = requirement > 0 or spot_liabilities > 0 or perp_liabilities > 0
+    if owes and met & INVALID_ORACLE != 0:
+        raise SettlementError(ErrorCode.InvalidOracle)
+    validate_any_isolated_tier_requirements(user, spot_liabilities, perp_liabilities, met)
+    if collateral < requirement:
+        raise SettlementError(ErrorCode.InsufficientCollateral)
+
+
+@rule
+def validate_any_isolated_tier_requirements(user: User, spot_liabilities: int, perp_liabilities: int, met: int) -> None:
+    """A liability of an Isolated tier stands alone; ``IsolatedAssetTierViolation``. Reduce-only users are exempt.
+
+    Source: margin.md §6; ``math/margin.rs::validate_any_isolated_tier_requirements``.
+    """
+    if is_reduce_only(user):
+        return
+    if met & ISOLATED_PERP_LIABILITY != 0:
+        if perp_liabilities > 1 or user.is_margin_trading_enabled:
+            raise SettlementError(ErrorCode.IsolatedAssetTierViolation)
+        if spot_liabilities > 0:
+            quote = user.spot_positions[0]
+            quote_borrow = quote.scaled_balance > 0 and quote.balance_type == BORROW
+            if spot_liabilities > 1 or not quote_borrow:
+                raise SettlementError(ErrorCode.IsolatedAssetTierViolation)
+    if met & ISOLATED_SPOT_LIABILITY != 0 and (perp_liabilities != 0 or spot_liabilities != 1):
+        raise SettlementError(ErrorCode.IsolatedAssetTierViolation)
+
+
+@rule
+def validate_spot_margin_trading(
+    user: User, spot_markets: list[SpotMarket], perp_markets: list[PerpMarket], oracles: list[OraclePriceData]
+) -> None:
+    """Open spot orders may not create a borrow without margin trading: ``MarginTradingDisabled``.
+
+    With margin trading no perp position may be of an Isolated tier: ``IsolatedAssetTierViolation``.
+    Source: margin.md §6; ``math/margin.rs::validate_spot_margin_trading``.
+    """
+    if user.is_margin_trading_enabled:
+        for i in range(POSITIONS):
+            perp_position = user.perp_positions[i]
+            if is_perp_position_available(perp_position):
+                continue
+            if perp_markets[perp_position.market_index].contract_tier == CONTRACT_TIER_ISOLATED:
+                raise SettlementError(ErrorCode.IsolatedAssetTierViolation)
+        return
+    bids_value = 0
+    for i in range(POSITIONS):
+        position = user.spot_positions[i]
+        if position.open_asks != 0:
+            tokens = signed_token_amount(position, spot_markets[position.market_index])
+            if tokens + position.open_asks < 0:
+                raise SettlementError(ErrorCode.MarginTradingDisabled)
+        if position.open_bids != 0:
+            market = spot_markets[position.market_index]
+            price = oracles[market.oracle_index].price
+            bids_value = bids_value + get_token_value(-position.open_bids, market.decimals, price)
+    if bids_value == 0:
+        return
+    quote = user.spot_positions[0]
+    quote_tokens = 0
+    if quote.scaled_balance != 0 or quote.open_orders != 0:
+        quote_tokens = signed_token_amount(quote, spot_markets[QUOTE_SPOT_MARKET_INDEX])
+    if quote_tokens + bids_value < 0:
+        raise SettlementError(ErrorCode.MarginTradingDisabled)
+
+
+@rule
+def calculate_max_withdrawable_amount(
+    user: User,
+    market_index: int,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> int:
+    """Tokens (u64) of a market that Initial margin, not strict, lets the account take out.
+
+    2^64 − 1 for an asset that carries no weight; the whole position without liabilities. Errors: those of the
+    calculation, ``CouldNotFindSpotPosition``, ``MathError``. Source: margin.md §6;
+    ``math/margin.rs::calculate_max_withdrawable_amount``.
+    """
+    collateral, requirement, spot_liabilities, perp_liabilities, _ = sum_positions(
+        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, False
+    )
+    market = spot_markets[market_index]
+    position = user.spot_positions[get_spot_position_index(user, market_index)]
+    tokens = get_token_amount(position.scaled_balance, market, position.balance_type)
+    price = oracles[market.oracle_index].price
+    weight = get_asset_weight(market, tokens, price, MARGIN_INITIAL)
+    if weight == 0:
+        return U64_MAX
+    if spot_liabilities == 0 and perp_liabilities == 0:
+        return to_u64(tokens)
+    free = sub_saturating(collateral, requirement)
+    value = free * SPOT_WEIGHT_PRECISION // weight
+    return to_u64(value * PRICE_PRECISION // price * pow10(sub_checked(market.decimals, 6)))
+
+
+# --- leaving liquidation ---------------------------------------------------------------------------------------
+
+
+@rule
+def update_liquidation_status(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> bool:
+    """Let an account that can leave liquidation leave it; whether it still is in liquidation (or bankrupt) afterwards.
+
+    An account that can exit also loses its Bankrupt bit: deliberate, it is the program's.
+    Source: liquidation.md §1; ``math/liquidation.rs::validate_user_not_being_liquidated``.
+    """
+    if not is_being_liquidated(user):
+        return False
+    rails = state.oracle_guard_rails.validity
+    margin_buffer = state.liquidation_margin_buffer_ratio
+    collateral, requirement, buffer, _, liabilities, _ = sum_spot_positions(
+        user, spot_markets, oracles, rails, MARGIN_MAINTENANCE, False, margin_buffer, -1
+    )
+    perp_collateral, perp_requirement, perp_buffer, _, _, _ = sum_perp_positions(
+        user, spot_markets, perp_markets, oracles, rails, MARGIN_MAINTENANCE, False, margin_buffer, -1
+    )
+    required = requirement + perp_requirement
+    if liabilities > 0 and required == 0:
+        raise SettlementError(ErrorCode.InvalidMarginRatio)
+    required = required + buffer + perp_buffer
+    if margin_buffer == 0:
+        # without a buffer the requirement with buffer is never built and stays 0: deliberate, it is the program's
+        required = 0
+    if collateral + perp_collateral < required:
+        return True
+    exit_liquidation(user)
+    return False
+
+
+@rule
+def validate_user_not_being_liquidated(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+) -> None:
+    """``UserIsBeingLiquidated`` unless the account is not, or can leave liquidation now. Source: liquidation.md §1."""
+    if update_liquidation_status(user, spot_markets, perp_markets, oracles, state):
+        raise SettlementError(ErrorCode.UserIsBeingLiquidated)
