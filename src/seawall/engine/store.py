@@ -1,6 +1,8 @@
 """All tables of a venue: its whole state."""
 
+from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 from seawall.engine.tables import HeldTable, Table
 from seawall.state.exchange import State, VenueConfig
@@ -9,28 +11,6 @@ from seawall.state.oracle import Oracle
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import User, UserStats, Wallet
-
-
-def _offset(record: type[User] | type[UserStats] | type[InsuranceFundStake] | type[Wallet], name: str) -> int:
-    return next(f.offset for f in record.LAYOUT.fields if f.name == name)
-
-
-_STAKE_MARKET = _offset(InsuranceFundStake, "market_index")
-
-
-def user_row_key(row: bytes) -> bytes:
-    """Authority and sub-account number."""
-    return row[:34]
-
-
-def authority_row_key(row: bytes) -> bytes:
-    """Authority alone."""
-    return row[:32]
-
-
-def stake_row_key(row: bytes) -> bytes:
-    """Authority and market index of an insurance stake."""
-    return row[:32] + row[_STAKE_MARKET : _STAKE_MARKET + 2]
 
 
 class Store:
@@ -45,10 +25,10 @@ class Store:
         self.vaults = HeldTable(4, "vaults", Vaults)
         self.perp_markets = HeldTable(5, "perp_markets", PerpMarket)
         self.transfer_config = HeldTable(6, "transfer_config", ProtocolIfSharesTransferConfig)
-        self.users = Table(7, "users", User, user_row_key)
-        self.user_stats = Table(8, "user_stats", UserStats, authority_row_key)
-        self.stakes = Table(9, "stakes", InsuranceFundStake, stake_row_key)
-        self.wallets = Table(10, "wallets", Wallet, user_row_key)
+        self.users = Table(7, "users", User, ("authority", "sub_account_id"))
+        self.user_stats = Table(8, "user_stats", UserStats, ("authority",))
+        self.stakes = Table(9, "stakes", InsuranceFundStake, ("authority", "market_index"))
+        self.wallets = Table(10, "wallets", Wallet, ("authority", "market_index"))
 
     @property
     def tables(self) -> tuple[Table, ...]:  # type: ignore[type-arg]
@@ -64,3 +44,9 @@ class Store:
         for table in self.tables:
             h.update(table.digest())
         return h.hexdigest()
+
+    def load(self, rows: Mapping[str, tuple[int, Any]]) -> None:
+        """Replace the content of every table by its rows: the count, and the bytes (kept if they are writable)."""
+        for table in self.tables:
+            count, data = rows[table.name]
+            table.load(data, count)

@@ -7,9 +7,12 @@ that a table grows without moving and a snapshot can be mapped back chunk by chu
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import chain
+from operator import add, itemgetter
+from struct import Struct
 from typing import Any, Final, Generic, TypeVar
 
-from seawall.records import Record
+from seawall.records import Layout, Record
 
 R = TypeVar("R", bound=Record)
 
@@ -17,23 +20,28 @@ CHUNK_ROWS: Final = 1 << 14
 
 
 class Table(Generic[R]):
-    """A growable table of one kind of record, each row found by its index or its key."""
+    """A growable table of one kind of record, each row found by its index or its key.
 
-    def __init__(self, number: int, name: str, record: type[R], key: Callable[[bytes], bytes] | None = None) -> None:
+    ``key`` names the fields that make up a row's key, in the order in which their bytes are joined (at most two places
+    in the row).
+    """
+
+    def __init__(self, number: int, name: str, record: type[R], key: tuple[str, ...] = ()) -> None:
         self.number = number
         self.name = name
         self.record = record
         self.row_size = record.LAYOUT.size
         self.chunks: list[Any] = []
         self.count = 0
-        self._key = key
         self.index: dict[bytes, int] = {}
+        self._key_at = _key_places(record.LAYOUT, key)
+        self._key = _key_function(self._key_at)
 
     def row(self, index: int) -> bytes:
         """The bytes of row ``index``."""
-        chunk = self.chunks[index // CHUNK_ROWS]
-        start = index % CHUNK_ROWS * self.row_size
-        return bytes(chunk[start : start + self.row_size])
+        size = self.row_size
+        start = index % CHUNK_ROWS * size
+        return bytes(self.chunks[index // CHUNK_ROWS][start : start + size])
 
     def read(self, index: int) -> R:
         """A fresh object of row ``index``."""
@@ -59,7 +67,10 @@ class Table(Generic[R]):
             left -= rows
 
     def load(self, data: Any, count: int) -> None:
-        """Replace the content by ``count`` rows lying one after another in ``data`` (bytes or a writable map)."""
+        """Replace the content by ``count`` rows lying one after another in ``data`` (bytes or a writable map).
+
+        Whole chunks of a writable map become the table's own, without a copy. ``ValueError`` where two rows have one key.
+        """
         view = memoryview(data)
         size = CHUNK_ROWS * self.row_size
         self.count = count
@@ -72,19 +83,20 @@ class Table(Generic[R]):
                 self.chunks.append(whole)
             else:
                 self.chunks.append(part)
-        self.index = {}
-        if self._key is not None:
-            self._rebuild_index()
+        self.index = self._built_index() if self._key_at else {}
+        if self._key_at and len(self.index) != count:
+            raise ValueError(f"table {self.name}: {count - len(self.index)} rows have the key of another row")
 
-    def _rebuild_index(self) -> None:
-        assert self._key is not None
-        index = self.index
-        number = 0
-        for segment in self.segments():
-            rows = bytes(segment)
-            for start in range(0, len(rows), self.row_size):
-                index[self._key(rows[start : start + 64])] = number
-                number += 1
+    def _built_index(self) -> dict[bytes, int]:
+        """The key of every row with its index, read in one sweep that leaves the rows where they are."""
+        pattern, at = "<", 0
+        for start, end in self._key_at:
+            pattern += f"{start - at}x{end - start}s"
+            at = end
+        keys = chain.from_iterable(map(Struct(f"{pattern}{self.row_size - at}x").iter_unpack, self.segments()))
+        if len(self._key_at) == 1:
+            return dict(zip(map(itemgetter(0), keys), range(self.count), strict=True))
+        return dict(zip((add(*pair) for pair in keys), range(self.count), strict=True))
 
     def digest(self) -> bytes:
         """SHA-256 over the name, the count and every row."""
@@ -93,12 +105,17 @@ class Table(Generic[R]):
             h.update(segment)
         return h.digest()
 
+    @property
+    def layout(self) -> str:
+        """A fingerprint of the row layout: rows of another fingerprint mean something else."""
+        return sha256("\n".join(_described(self.record.LAYOUT)).encode()).hexdigest()[:16]
+
 
 class HeldTable(Table[R]):
     """A small table whose records are also held as objects."""
 
-    def __init__(self, number: int, name: str, record: type[R], key: Callable[[bytes], bytes] | None = None) -> None:
-        super().__init__(number, name, record, key)
+    def __init__(self, number: int, name: str, record: type[R]) -> None:
+        super().__init__(number, name, record)
         self.objects: list[R] = []
 
     def store(self, index: int, data: bytes, item: Record) -> None:
@@ -114,3 +131,36 @@ class HeldTable(Table[R]):
         """Replace the content by ``count`` rows of ``data``."""
         super().load(data, count)
         self.objects = [self.read(i) for i in range(count)]
+
+
+def _key_places(layout: Layout, names: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Where the named fields lie in a row, neighbours joined."""
+    places: list[tuple[int, int]] = []
+    for name in names:
+        field = next(f for f in layout.fields if f.name == name)
+        if places and places[-1][1] == field.offset:
+            places[-1] = (places[-1][0], field.offset + field.size)
+        else:
+            places.append((field.offset, field.offset + field.size))
+    if len(places) > 2 or places != sorted(places):
+        raise TypeError(f"a key of the fields {names} lies in too many places, or not in order")
+    return places
+
+
+def _key_function(places: list[tuple[int, int]]) -> Callable[[bytes], bytes] | None:
+    if not places:
+        return None
+    first = slice(*places[0])
+    if len(places) == 1:
+        return lambda row: row[first]
+    second = slice(*places[1])
+    return lambda row: row[first] + row[second]
+
+
+def _described(layout: Layout, prefix: str = "") -> Iterator[str]:
+    """Every field of a layout in words, nested ones under their own name."""
+    for f in layout.fields:
+        members = ",".join(f"{m.name}={m.value}" for m in f.enum) if f.enum is not None else ""
+        yield f"{prefix}{f.name} {f.kind} {f.offset} {f.size} {f.signed} {f.count} {members}"
+        if f.record is not None:
+            yield from _described(f.record.LAYOUT, f"{prefix}{f.name}.")
