@@ -1,0 +1,312 @@
+"""The AMM's memory of prices and trades: oracle and mark TWAPs, deviations, confidence, volumes.
+
+Prices 1e6, times in seconds, volumes quote 1e6. Source: amm-and-funding.md §6.2-6.5; ``math/amm.rs``,
+``controller/amm.rs``.
+"""
+
+from seawall.arithmetic import (
+    BID_ASK_SPREAD_PRECISION,
+    FIVE_MINUTE,
+    ONE_HOUR,
+    QUOTE_PRECISION,
+    TWENTY_FOUR_HOUR,
+    checked_i64,
+    checked_u64,
+    div_trunc,
+    sub_checked,
+    sub_saturating,
+    to_i64,
+    to_u32,
+    to_u64,
+)
+from seawall.errors import ErrorCode, SettlementError
+from seawall.lanes import rule
+from seawall.rules.common.amm_curve import NO_PRICE, ask_price, bid_price, reserve_price
+from seawall.rules.common.interest import sanitize_new_price
+from seawall.rules.common.statistics import calculate_new_twap, calculate_rolling_sum, calculate_weighted_average
+from seawall.state.enums import CONTRACT_TIER_A, CONTRACT_TIER_B, CONTRACT_TIER_C, LONG, SHORT
+from seawall.state.oracle import HistoricalOracleData, OraclePriceData
+from seawall.state.perp_market import AMM
+
+
+@rule
+def perp_sanitize_clamp_denominator(contract_tier: int) -> int:
+    """Denominator of the clamp band of a perp market's TWAPs by contract tier. Source: amm-and-funding.md §6."""
+    if contract_tier == CONTRACT_TIER_A:
+        return 10
+    if contract_tier == CONTRACT_TIER_B:
+        return 5
+    if contract_tier == CONTRACT_TIER_C:
+        return 2
+    return 3
+
+
+# --- oracle ----------------------------------------------------------------------------------------------------
+
+
+@rule
+def normalise_oracle_price(oracle: OraclePriceData, price: int) -> int:
+    """The oracle's price pulled toward the reserve price ``price``, by at most its confidence (all 1e6).
+
+    Source: amm-and-funding.md §6.2 step 1; ``math/amm.rs::normalise_oracle_price``.
+    """
+    quarter_bps = price // 4_000
+    if price > oracle.price:
+        return min(max(price - quarter_bps, oracle.price), oracle.price + oracle.confidence)
+    return max(min(price + quarter_bps, oracle.price), oracle.price - oracle.confidence)
+
+
+@rule
+def calculate_new_oracle_price_twap(
+    amm: AMM, now: int, oracle_price: int, period: int, mark_twap: int, oracle_twap: int
+) -> int:
+    """An oracle TWAP over ``period`` seconds after a price; mark trades since the last update weigh in.
+
+    Source: amm-and-funding.md §6.2 step 4; ``math/amm.rs::calculate_new_oracle_price_twap``.
+    """
+    last_ts = amm.historical_oracle_data.last_oracle_price_twap_ts
+    mark_ts = amm.last_mark_price_twap_ts
+    since_last = checked_i64(now - last_ts)
+    least = 0
+    if period == 0:
+        least = 1
+    if since_last < least:
+        since_last = least
+    from_start = checked_i64(period - since_last)
+    if from_start < 0:
+        from_start = 0
+    price = oracle_price
+    if mark_ts > last_ts:
+        since_valid = mark_ts - last_ts
+        price = calculate_weighted_average(mark_twap, oracle_price, since_valid, max(1, period - since_valid))
+    return calculate_weighted_average(price, oracle_twap, since_last, from_start)
+
+
+@rule
+def update_oracle_confidence(amm: AMM, oracle: OraclePriceData, price: int, now: int) -> None:
+    """Confidence as a fraction of the reserve price (1e6): the new one, or the old one decayed if that is larger.
+
+    Source: amm-and-funding.md §6.2 step 5.
+    """
+    since_last = now - amm.historical_oracle_data.last_oracle_price_twap_ts
+    decayed = amm.last_oracle_conf_pct
+    if since_last > 0:
+        decayed = decayed - decayed // max(sub_saturating(21, since_last), 5)
+    conf_pct = checked_u64(oracle.confidence * BID_ASK_SPREAD_PRECISION) // price
+    amm.last_oracle_conf_pct = max(conf_pct, decayed)
+
+
+@rule
+def update_oracle_price_twap(amm: AMM, now: int, oracle: OraclePriceData, price: int, clamp_denominator: int) -> int:
+    """Take an oracle price into the AMM's TWAPs at reserve price ``price``; the 1-hour TWAP afterwards.
+
+    The deviation is the latest absolute change, not an average; deliberate, it is the program's.
+    ``MathError`` for a reserve price of 0. Source: amm-and-funding.md §6.2; ``math/amm.rs::update_oracle_price_twap``.
+    """
+    history: HistoricalOracleData = amm.historical_oracle_data
+    oracle_twap = history.last_oracle_price_twap
+    normalised = normalise_oracle_price(oracle, price)
+    capped = sanitize_new_price(normalised, oracle_twap, clamp_denominator)
+    if capped <= 0 or normalised <= 0:
+        return oracle_twap
+    new_twap = calculate_new_oracle_price_twap(
+        amm, now, capped, amm.funding_period, amm.last_mark_price_twap, oracle_twap
+    )
+    new_twap_5min = calculate_new_oracle_price_twap(
+        amm, now, capped, FIVE_MINUTE, amm.last_mark_price_twap_5min, history.last_oracle_price_twap_5min
+    )
+    if price == 0:
+        raise SettlementError(ErrorCode.MathError)
+    update_oracle_confidence(amm, oracle, price, now)
+    amm.last_oracle_normalised_price = capped
+    amm.last_oracle_reserve_price_spread_pct = to_i64(
+        div_trunc((price - oracle.price) * BID_ASK_SPREAD_PRECISION, price)
+    )
+    amm.oracle_std = abs(normalised - new_twap)
+    history.last_oracle_price = oracle.price
+    history.last_oracle_delay = oracle.delay
+    history.last_oracle_price_twap = new_twap
+    history.last_oracle_price_twap_5min = new_twap_5min
+    history.last_oracle_price_twap_ts = now
+    return new_twap
+
+
+# --- mark ------------------------------------------------------------------------------------------------------
+
+
+@rule
+def estimate_best_bid_price(amm: AMM, trade_price: int, amm_bid: int) -> int:
+    """The best bid that a trade at ``trade_price`` lets one infer (1e6), at least the AMM's.
+
+    The spread fractions are used as price units; deliberate, it is the program's.
+    Source: amm-and-funding.md §6.3; ``math/amm.rs::estimate_best_bid_ask_price``.
+    """
+    oracle_price = to_u64(amm.historical_oracle_data.last_oracle_price)
+    premium = trade_price - oracle_price
+    best = trade_price
+    if premium > 0:
+        best = sub_checked(oracle_price, min(min(amm.base_spread, amm.short_spread // 2), premium))
+    return max(best, amm_bid)
+
+
+@rule
+def estimate_best_ask_price(amm: AMM, trade_price: int, amm_ask: int) -> int:
+    """The best ask that a trade at ``trade_price`` lets one infer (1e6), at most the AMM's; as the bid."""
+    oracle_price = to_u64(amm.historical_oracle_data.last_oracle_price)
+    premium = trade_price - oracle_price
+    best = trade_price
+    if premium < 0:
+        best = checked_u64(oracle_price + min(min(amm.base_spread, amm.long_spread // 2), -premium))
+    return min(best, amm_ask)
+
+
+@rule
+def estimate_best_bid_ask_price(amm: AMM, trade_price: int, direction: int) -> tuple[int, int]:
+    """Best bid and ask (1e6) inferred from a trade, or from the oracle price without one (``NO_PRICE``).
+
+    ``InvalidOracle`` for an oracle price of 0, ``CastingFailure`` for a negative one;
+    ``InvalidMarkTwapUpdateDetected`` for a bid above the ask.
+    """
+    oracle_price = to_u64(amm.historical_oracle_data.last_oracle_price)
+    if oracle_price == 0:
+        raise SettlementError(ErrorCode.InvalidOracle)
+    trade = oracle_price
+    if trade_price != NO_PRICE:
+        trade = trade_price
+    price = reserve_price(amm)
+    amm_bid = bid_price(amm, price)
+    amm_ask = ask_price(amm, price)
+    bid_estimate = estimate_best_bid_price(amm, trade, amm_bid)
+    ask_estimate = estimate_best_ask_price(amm, trade, amm_ask)
+    if direction == LONG:
+        bid = bid_estimate
+        ask = max(trade, bid_estimate)
+    elif direction == SHORT:
+        bid = min(trade, ask_estimate)
+        ask = ask_estimate
+    else:
+        bid = min(max(trade, amm_bid), amm_ask)
+        ask = bid
+    if bid > ask:
+        raise SettlementError(ErrorCode.InvalidMarkTwapUpdateDetected)
+    return bid, ask
+
+
+@rule
+def update_mark_twap_from_estimates(
+    amm: AMM, now: int, trade_price: int, direction: int, clamp_denominator: int
+) -> int:
+    """Take a trade (or none: ``NO_PRICE``, ``NO_DIRECTION``) into the mark TWAPs; the new mark TWAP (1e6).
+
+    Source: amm-and-funding.md §6.3; ``math/amm.rs::update_mark_twap_from_estimates``.
+    """
+    bid, ask = estimate_best_bid_ask_price(amm, trade_price, direction)
+    return update_mark_twap(amm, now, bid, ask, trade_price, clamp_denominator)
+
+
+@rule
+def catch_up_with_oracle_twap(amm: AMM, last_twap: int) -> int:
+    """A bid or ask TWAP that is older than the oracle's, moved toward it; unchanged while the lag is small.
+
+    Source: amm-and-funding.md §6.3; ``math/amm.rs::calculate_new_twap`` with the oracle's.
+    """
+    history: HistoricalOracleData = amm.historical_oracle_data
+    lag = history.last_oracle_price_twap_ts - amm.last_mark_price_twap_ts
+    if lag > max(div_trunc(amm.funding_period, 60), 60):
+        return to_u64(
+            calculate_weighted_average(history.last_oracle_price_twap, last_twap, lag, max(0, amm.funding_period - lag))
+        )
+    return last_twap
+
+
+@rule
+def update_mark_twap(amm: AMM, now: int, bid: int, ask: int, trade_price: int, clamp_denominator: int) -> int:
+    """Take a best bid and ask (1e6) into the mark TWAPs; the new mark TWAP, the middle of bid and ask TWAP.
+
+    ``InvalidMarkTwapUpdateDetected`` where the clamped bid exceeds the clamped ask.
+    Source: amm-and-funding.md §6.3; ``math/amm.rs::update_mark_twap``.
+    """
+    capped_bid = sanitize_new_price(to_i64(bid), to_i64(amm.last_bid_price_twap), clamp_denominator)
+    capped_ask = sanitize_new_price(to_i64(ask), to_i64(amm.last_ask_price_twap), clamp_denominator)
+    if capped_bid > capped_ask:
+        raise SettlementError(ErrorCode.InvalidMarkTwapUpdateDetected)
+    last_ts = amm.last_mark_price_twap_ts
+    period = amm.funding_period
+    bid_twap = calculate_new_twap(
+        capped_bid, now, catch_up_with_oracle_twap(amm, amm.last_bid_price_twap), last_ts, period
+    )
+    ask_twap = calculate_new_twap(
+        capped_ask, now, catch_up_with_oracle_twap(amm, amm.last_ask_price_twap), last_ts, period
+    )
+    mid_twap = div_trunc(bid_twap + ask_twap, 2)
+    trade = trade_price
+    if trade_price == NO_PRICE:
+        trade = (bid + ask) // 2
+    amm.mark_std = abs(trade - amm.last_mark_price_twap)
+    amm.last_bid_price_twap = to_u64(bid_twap)
+    amm.last_ask_price_twap = to_u64(ask_twap)
+    amm.last_mark_price_twap = to_u64(mid_twap)
+    amm.last_mark_price_twap_5min = to_u64(
+        calculate_new_twap(
+            div_trunc(capped_bid + capped_ask, 2), now, to_i64(amm.last_mark_price_twap_5min), last_ts, FIVE_MINUTE
+        )
+    )
+    amm.last_mark_price_twap_ts = now
+    return mid_twap
+
+
+@rule
+def combine_bid_ask(amm_bid: int, amm_ask: int, best_bid: int, best_ask: int, oracle_price: int) -> tuple[int, int]:
+    """The AMM's quotes and the venue's best ones (``NO_PRICE``: none) together: the better bid and the better ask.
+
+    Crossing, the bid gives way if it is not below the oracle price, else the ask. Source: amm-and-funding.md §6.4.
+    """
+    bid = amm_bid
+    if best_bid != NO_PRICE:
+        bid = max(best_bid, amm_bid)
+    ask = amm_ask
+    if best_ask != NO_PRICE:
+        ask = min(best_ask, amm_ask)
+    if bid > ask:
+        if bid >= oracle_price:
+            bid = ask
+        else:
+            ask = bid
+    return bid, ask
+
+
+# --- volumes ---------------------------------------------------------------------------------------------------
+
+
+@rule
+def update_intensity(count: int, volume: int, quote: int, since_last: int) -> tuple[int, int]:
+    """Count and volume of one side over the last hour after a trade of ``quote`` on it (0: on the other side).
+
+    The old count carries the weight of the time since, the new value that of the hour; deliberate.
+    """
+    new_count = to_u32(calculate_weighted_average(count, quote // QUOTE_PRECISION, since_last, ONE_HOUR))
+    return new_count, calculate_rolling_sum(volume, quote, since_last, ONE_HOUR)
+
+
+@rule
+def update_volume_24h(amm: AMM, quote_asset_amount: int, direction: int, now: int) -> None:
+    """Take a trade (quote 1e6, may be 0) into the AMM's volumes and its last trade time.
+
+    ``CastingFailure`` for a count beyond u32. Source: amm-and-funding.md §6.5;
+    ``controller/amm.rs::update_volume_24h``, ``math/amm.rs::update_amm_long_short_intensity``.
+    """
+    since_last = max(1, checked_i64(now - amm.last_trade_ts))
+    long_quote = 0
+    short_quote = 0
+    if direction == LONG:
+        long_quote = quote_asset_amount
+    else:
+        short_quote = quote_asset_amount
+    count, volume = update_intensity(amm.long_intensity_count, amm.long_intensity_volume, long_quote, since_last)
+    amm.long_intensity_count = count
+    amm.long_intensity_volume = volume
+    count, volume = update_intensity(amm.short_intensity_count, amm.short_intensity_volume, short_quote, since_last)
+    amm.short_intensity_count = count
+    amm.short_intensity_volume = volume
+    amm.volume_24h = calculate_rolling_sum(amm.volume_24h, quote_asset_amount, since_last, TWENTY_FOUR_HOUR)
+    amm.last_trade_ts = now
