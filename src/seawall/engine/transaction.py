@@ -322,6 +322,17 @@ class Transaction:
         vaults.spot_vault -= amount
         self._credit_wallet(authority, market_index, amount)
 
+    def receive_from_outside(self, market_index: int, amount: int) -> None:
+        """Tokens from an external venue into the collateral vault."""
+        self.write_vaults(market_index).spot_vault += amount
+
+    def send_outside(self, market_index: int, amount: int) -> None:
+        """Tokens out of the collateral vault to an external venue; ``TokenInsufficientFunds`` if the vault is short."""
+        vaults = self.write_vaults(market_index)
+        if vaults.spot_vault < amount:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds, f"the vault holds {vaults.spot_vault} of {amount}")
+        vaults.spot_vault -= amount
+
     def stake_tokens(self, authority: bytes, market_index: int, amount: int) -> None:
         """Tokens from an authority's wallet into the insurance fund's vault; ``TokenInsufficientFunds``."""
         self._debit_wallet(authority, market_index, amount)

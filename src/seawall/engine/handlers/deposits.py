@@ -1,10 +1,296 @@
 """Deposits, withdrawals, transfers and swaps."""
 
+from seawall.arithmetic import sub_checked
 from seawall.engine.explain import Explainer
+from seawall.engine.gates import require_not_paused
+from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.rulebook import Handler
-from seawall.errors import ErrorCode
+from seawall.engine.transaction import Transaction
+from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
+from seawall.instructions.deposits import (
+    Deposit,
+    DepositIntoSpotMarketRevenuePool,
+    Swap,
+    TransferDeposit,
+    Withdraw,
+)
+from seawall.keys import key_from_text, key_to_text
+from seawall.rules.common.balances import deposit_into_pool, get_token_amount
+from seawall.rules.common.interest import update_spot_market_cumulative_interest
+from seawall.rules.common.margin import (
+    calculate_max_withdrawable_amount,
+    check_withdraw_margin_requirement,
+    update_liquidation_status,
+    validate_user_not_being_liquidated,
+)
+from seawall.rules.common.spot_positions import force_get_spot_position_index
+from seawall.rules.common.user_balances import (
+    charge_withdraw_fee,
+    deposit_into_user,
+    increment_total_deposits,
+    is_borrow,
+    qualifies_for_withdraw_fee,
+    validate_deposit_allowed,
+    withdraw_from_user,
+    withdraw_within_limits,
+)
+from seawall.rules.common.user_status import is_bankrupt, update_last_active_slot
+from seawall.rules.common.vaults import validate_max_token_deposits_and_borrows, validate_spot_market_vault_amount
+from seawall.state.enums import (
+    BORROW,
+    DEPOSIT,
+    EXCHANGE_DEPOSIT_PAUSED,
+    EXCHANGE_FILL_PAUSED,
+    EXCHANGE_WITHDRAW_PAUSED,
+    SPOT_FILL,
+    STATUS_DELISTED,
+    STATUS_INITIALIZED,
+    STATUS_REDUCE_ONLY,
+    STATUS_SETTLEMENT,
+)
+from seawall.state.facts import InterestFacts
+from seawall.state.spot_market import SpotMarket
+from seawall.state.user import SpotPosition, User
 
-HANDLERS: dict[type[Instruction], Handler] = {}
+
+def deposit(tx: Transaction, ix: Deposit) -> None:
+    """Tokens from the signer's wallet into an account.
+
+    Errors in order: ``ExchangePaused``, ``InsufficientDeposit``, ``UserBankrupt``, ``MarketBeingInitialized``,
+    ``NoSpotPositionAvailable``, ``InvalidSpotPosition``, ``MarketActionPaused``, ``TokenInsufficientFunds``,
+    ``MaxDeposit``, ``MaxBorrows``.
+    """
+    user = tx.write_user(ix.user)
+    tx.require_authority_or_delegate(user)
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    if ix.amount == 0:
+        raise SettlementError(ErrorCode.InsufficientDeposit)
+    require_not_bankrupt(user)
+    market = tx.write_spot_market(ix.market_index)
+    if market.status == STATUS_INITIALIZED:
+        raise SettlementError(ErrorCode.MarketBeingInitialized)
+    accrue_with_oracle(tx, market)
+    position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
+    was_borrow = is_borrow(position)
+    amount = ix.amount
+    if (ix.reduce_only or market.status == STATUS_REDUCE_ONLY) and position.balance_type == BORROW:
+        amount = min(amount, get_token_amount(position.scaled_balance, market, BORROW))
+        if amount < ix.amount:
+            tx.limit("reduce_only", amount, ix.amount, "a reduce-only deposit repays the borrow and no more")
+    increment_total_deposits(user, amount, market.decimals, tx.spot_oracle(ix.market_index).price)
+    deposit_into_user(amount, market, position)
+    validate_deposit_allowed(position, market)
+    update_liquidation_status(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    update_last_active_slot(user, tx.slot)
+    tx.receive(tx.signer, ix.market_index, amount)
+    emit_deposit(tx, user, market, "Deposit", amount, "RepayBorrow" if was_borrow else "None")
+    validate_max_token_deposits_and_borrows(market)
+
+
+def withdraw(tx: Transaction, ix: Withdraw) -> None:
+    """Tokens out of an account, borrowed where it holds too few, into the authority's wallet.
+
+    Errors in order: ``ExchangePaused``, ``UserBankrupt``, ``NoSpotPositionAvailable``,
+    ``ReduceOnlyWithdrawIncreasedRisk``, those of ``withdraw_from_user``, ``TokenInsufficientFunds``,
+    ``SpotMarketVaultInvariantViolated``.
+    """
+    user = tx.write_user(ix.user)
+    tx.require_signer(user.authority, "authority of the account,")
+    require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
+    require_not_bankrupt(user)
+    market = tx.write_spot_market(ix.market_index)
+    accrue_with_oracle(tx, market)
+    position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
+    amount = ix.amount
+    if ix.reduce_only or market.status == STATUS_REDUCE_ONLY:
+        amount = reduce_only_amount(tx, user, position, market, amount)
+    if qualifies_for_withdraw_fee(user, tx.user_stats(user.authority), tx.slot):
+        stats = tx.write_user_stats(user.authority)
+        fee = charge_withdraw_fee(market, tx.spot_oracle(ix.market_index).price, user, stats)
+        tx.limit("withdraw_fee", fee, amount, "an account that withdraws often and much pays this fee in tokens")
+        amount = sub_checked(amount, fee)
+    withdraw_from_user(amount, ix.market_index, user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
+    emit_deposit(tx, user, market, "Withdraw", amount, "Borrow" if is_borrow(position) else "None")
+    tx.send(user.authority, ix.market_index, amount)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+
+
+def reduce_only_amount(tx: Transaction, user: User, position: SpotPosition, market: SpotMarket, amount: int) -> int:
+    """What a reduce-only withdrawal may take (tokens); ``ReduceOnlyWithdrawIncreasedRisk`` without a deposit."""
+    if position.balance_type != DEPOSIT:
+        raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
+    by_margin = calculate_max_withdrawable_amount(
+        user, market.market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
+    )
+    held = get_token_amount(position.scaled_balance, market, DEPOSIT)
+    if by_margin < min(amount, held):
+        tx.limit("free_collateral", by_margin, amount, "what Initial margin lets the account take out")
+    elif held < amount:
+        tx.limit("deposit", held, amount, "a reduce-only withdrawal takes the deposit and no more")
+    return min(amount, by_margin, held)
+
+
+def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
+    """Tokens from one account of an authority to another.
+
+    Errors in order: ``ExchangePaused``, ``UnableToLoadAccountLoader`` (the same account twice), ``UserBankrupt``, those
+    of ``withdraw_from_user``, ``NoSpotPositionAvailable``, ``InvalidSpotPosition``,
+    ``SpotMarketVaultInvariantViolated``.
+    """
+    source = tx.write_user(ix.from_user)
+    tx.require_signer(source.authority, "authority of the account,")
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
+    target = tx.write_user(ix.to_user)
+    if source is target:
+        raise SettlementError(ErrorCode.UnableToLoadAccountLoader)
+    tx.require_signer(target.authority, "authority of the receiving account,")
+    require_not_bankrupt(target)
+    require_not_bankrupt(source)
+    market = tx.write_spot_market(ix.market_index)
+    accrue_with_oracle(tx, market)
+    withdraw_from_user(
+        ix.amount, ix.market_index, source, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot
+    )
+    emit_deposit(tx, source, market, "Withdraw", ix.amount, "Transfer", target)
+    increment_total_deposits(target, ix.amount, market.decimals, tx.spot_oracle(ix.market_index).price)
+    position = target.spot_positions[force_get_spot_position_index(target, ix.market_index)]
+    deposit_into_user(ix.amount, market, position)
+    emit_deposit(tx, target, market, "Deposit", ix.amount, "Transfer", source)
+    update_last_active_slot(target, tx.slot)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+
+
+def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMarketRevenuePool) -> None:
+    """Tokens from the signer's wallet into a revenue pool, at the stored index.
+
+    Errors in order: ``ExchangePaused``, ``InsufficientDeposit``, ``DefaultError`` (in settlement),
+    ``TokenInsufficientFunds``, ``MaxDeposit``, ``MaxBorrows``, ``SpotMarketVaultInvariantViolated``.
+    """
+    authority = key_from_text(ix.authority)
+    tx.require_signer(authority, "payer")
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    if ix.amount == 0:
+        raise SettlementError(ErrorCode.InsufficientDeposit)
+    market = tx.write_spot_market(ix.market_index)
+    expired = market.expiry_ts != 0 and tx.now >= market.expiry_ts
+    if market.status == STATUS_SETTLEMENT or market.status == STATUS_DELISTED or expired:
+        raise SettlementError(ErrorCode.DefaultError, f"spot market {ix.market_index} is in settlement")
+    deposit_into_pool(ix.amount, market, market.revenue_pool)
+    tx.receive(authority, ix.market_index, ix.amount)
+    validate_max_token_deposits_and_borrows(market)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+
+
+def swap(tx: Transaction, ix: Swap) -> None:
+    """Tokens of one market for tokens of another, exchanged outside.
+
+    Errors in order: ``ExchangePaused``, ``UserBankrupt``, ``UserIsBeingLiquidated``, ``InvalidSwap``,
+    ``MarketFillOrderPaused``, ``NoSpotPositionAvailable``, those of ``withdraw_within_limits``,
+    ``TokenInsufficientFunds``, ``InvalidSpotPosition``, ``MarketActionPaused``, ``MaxDeposit``, ``MaxBorrows``, those
+    of ``check_withdraw_margin_requirement``, ``SpotMarketVaultInvariantViolated``.
+    """
+    user = tx.write_user(ix.user)
+    tx.require_authority_or_delegate(user)
+    require_not_paused(tx, EXCHANGE_FILL_PAUSED)
+    require_not_bankrupt(user)
+    if ix.in_market_index == ix.out_market_index:
+        raise SettlementError(ErrorCode.InvalidSwap, "the two markets of a swap must differ")
+    if ix.amount_in == 0 or ix.amount_out == 0:
+        raise SettlementError(ErrorCode.InvalidSwap, "both amounts of a swap must be above 0")
+    market_in = tx.write_spot_market(ix.in_market_index)
+    market_out = tx.write_spot_market(ix.out_market_index)
+    validate_user_not_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    for market in (market_in, market_out):
+        if market.paused_operations & SPOT_FILL != 0:
+            raise SettlementError(ErrorCode.MarketFillOrderPaused, f"fills of spot market {market.market_index} pause")
+        accrue_with_oracle(tx, market)
+    position_in = user.spot_positions[force_get_spot_position_index(user, ix.in_market_index)]
+    position_out = user.spot_positions[force_get_spot_position_index(user, ix.out_market_index)]
+
+    withdraw_within_limits(ix.amount_in, market_in, user)
+    if market_in.status == STATUS_REDUCE_ONLY and is_borrow(position_in):
+        raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
+    tx.send_outside(ix.in_market_index, ix.amount_in)
+    deposit_into_user(ix.amount_out, market_out, position_out)
+    validate_deposit_allowed(position_out, market_out)
+    tx.receive_from_outside(ix.out_market_index, ix.amount_out)
+    validate_max_token_deposits_and_borrows(market_out)
+
+    check_withdraw_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    update_last_active_slot(user, tx.slot)
+    tx.emit(
+        "SwapRecord",
+        ts=tx.now,
+        user=key_to_text(user.address),
+        amount_out=ix.amount_out,
+        amount_in=ix.amount_in,
+        out_market_index=ix.out_market_index,
+        in_market_index=ix.in_market_index,
+        out_oracle_price=tx.spot_oracle(ix.out_market_index).price,
+        in_oracle_price=tx.spot_oracle(ix.in_market_index).price,
+        fee=0,
+    )
+    validate_spot_market_vault_amount(market_out, tx.vaults(ix.out_market_index).spot_vault)
+    validate_spot_market_vault_amount(market_in, tx.vaults(ix.in_market_index).spot_vault)
+
+
+# --- shared steps ----------------------------------------------------------------------------------------------
+
+
+def require_not_bankrupt(user: User) -> None:
+    """``UserBankrupt`` for an account that is flagged bankrupt."""
+    if is_bankrupt(user):
+        raise SettlementError(ErrorCode.UserBankrupt)
+
+
+def accrue_with_oracle(tx: Transaction, market: SpotMarket) -> None:
+    """Accrue a checked-out market's interest with its oracle, and tell it."""
+    facts = InterestFacts()
+    update_spot_market_cumulative_interest(market, tx.oracles[market.oracle_index], tx.now, facts)
+    emit_interest(tx, facts)
+
+
+def emit_deposit(
+    tx: Transaction,
+    user: User,
+    market: SpotMarket,
+    direction: str,
+    amount: int,
+    explanation: str,
+    transfer_user: User | None = None,
+) -> None:
+    """DepositRecord; it takes the market's next record id."""
+    record_id = market.next_deposit_record_id
+    market.next_deposit_record_id = record_id + 1
+    tx.emit(
+        "DepositRecord",
+        ts=tx.now,
+        user_authority=key_to_text(user.authority),
+        user=key_to_text(user.address),
+        direction=direction,
+        deposit_record_id=record_id,
+        amount=amount,
+        market_index=market.market_index,
+        oracle_price=tx.oracles[market.oracle_index].price,
+        market_deposit_balance=market.deposit_balance,
+        market_withdraw_balance=market.borrow_balance,
+        market_cumulative_deposit_interest=market.cumulative_deposit_interest,
+        market_cumulative_borrow_interest=market.cumulative_borrow_interest,
+        total_deposits_after=user.total_deposits,
+        total_withdraws_after=user.total_withdraws,
+        explanation=explanation,
+        transfer_user=None if transfer_user is None else key_to_text(transfer_user.address),
+    )
+
+
+HANDLERS: dict[type[Instruction], Handler] = {
+    Deposit: deposit,
+    Withdraw: withdraw,
+    TransferDeposit: transfer_deposit,
+    DepositIntoSpotMarketRevenuePool: deposit_into_spot_market_revenue_pool,
+    Swap: swap,
+}
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}

@@ -2,9 +2,67 @@
 
 from seawall.engine.explain import Explainer
 from seawall.engine.rulebook import Handler
-from seawall.errors import ErrorCode
+from seawall.engine.transaction import Transaction
+from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
+from seawall.instructions.user_settings import (
+    UpdateUserCustomMarginRatio,
+    UpdateUserDelegate,
+    UpdateUserMarginTradingEnabled,
+    UpdateUserName,
+    UpdateUserReduceOnly,
+)
+from seawall.keys import key_from_text
+from seawall.rules.common.margin import validate_spot_margin_trading
+from seawall.rules.common.user_status import is_being_liquidated, update_reduce_only
+from seawall.state.user import User
 
-HANDLERS: dict[type[Instruction], Handler] = {}
+
+def _write_own_user(tx: Transaction, ref: str) -> User:
+    user = tx.write_user(ref)
+    tx.require_signer(user.authority, "authority of the account,")
+    return user
+
+
+def update_user_name(tx: Transaction, ix: UpdateUserName) -> None:
+    """Rename an account; ``CastingFailure`` beyond 32 bytes."""
+    _write_own_user(tx, ix.user).name = ix.name
+
+
+def update_user_delegate(tx: Transaction, ix: UpdateUserDelegate) -> None:
+    """Set an account's delegate."""
+    _write_own_user(tx, ix.user).delegate = key_from_text(ix.delegate)
+
+
+def update_user_custom_margin_ratio(tx: Transaction, ix: UpdateUserCustomMarginRatio) -> None:
+    """Set an account's own margin ratio; any value."""
+    _write_own_user(tx, ix.user).max_margin_ratio = ix.margin_ratio
+
+
+def update_user_margin_trading_enabled(tx: Transaction, ix: UpdateUserMarginTradingEnabled) -> None:
+    """Set the switch, which must then fit the open orders and positions: any failure is ``MarginOrdersOpen``."""
+    user = _write_own_user(tx, ix.user)
+    user.is_margin_trading_enabled = ix.margin_trading_enabled
+    try:
+        validate_spot_margin_trading(user, tx.spot_markets, tx.perp_markets, tx.oracles)
+    except SettlementError:
+        raise SettlementError(ErrorCode.MarginOrdersOpen) from None
+
+
+def set_reduce_only(tx: Transaction, ix: UpdateUserReduceOnly) -> None:
+    """Set the reduce-only bit; ``LiquidationsOngoing`` while in liquidation or bankrupt."""
+    user = _write_own_user(tx, ix.user)
+    if is_being_liquidated(user):
+        raise SettlementError(ErrorCode.LiquidationsOngoing)
+    update_reduce_only(user, ix.reduce_only)
+
+
+HANDLERS: dict[type[Instruction], Handler] = {
+    UpdateUserName: update_user_name,
+    UpdateUserDelegate: update_user_delegate,
+    UpdateUserCustomMarginRatio: update_user_custom_margin_ratio,
+    UpdateUserMarginTradingEnabled: update_user_margin_trading_enabled,
+    UpdateUserReduceOnly: set_reduce_only,
+}
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}
