@@ -37,9 +37,31 @@ def translate(recording: Recording, line: dict[str, Any]) -> tuple[Instruction, 
     return decode_object(data), signer(recording, name, actors)
 
 
+def _user_setting(recording: Recording, line: dict[str, Any]) -> tuple[Instruction, str]:
+    """A setting names the account by its authority and sub-account number; the engine by one reference."""
+    args = dict(line["args"])
+    authority = recording.authority(line["actors"]["user"])
+    user = f"{authority}/{args.pop('sub_account_id')}"
+    return decode_object({"ix": line["ix"], "user": user, **args}), authority
+
+
 def signer(recording: Recording, name: str, actors: dict[str, Any]) -> str:
     """Who signs a recorded instruction."""
     for actor in ("signer", "keeper", "filler", "liquidator", "from", "user"):
         if isinstance(actors.get(actor), str):
             return recording.authority(actors[actor])
     return recording.admin
+
+
+TRANSLATORS.update(
+    dict.fromkeys(
+        (
+            "update_user_custom_margin_ratio",
+            "update_user_delegate",
+            "update_user_margin_trading_enabled",
+            "update_user_name",
+            "update_user_reduce_only",
+        ),
+        _user_setting,
+    )
+)
