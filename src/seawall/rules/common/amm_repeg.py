@@ -101,8 +101,9 @@ def calculate_optimal_peg_and_budget(amm: AMM, price: int, oracle_price: int) ->
                 edge = price - excess
             peg = calculate_peg_from_target_price(quote, base, edge)
             return peg, to_u128(calculate_repeg_cost(amm, peg)), False
-    elif budget == 0:
-        return peg, budget, False
+        if budget == 0:
+            # an AMM without any money still moves on what lowering k saves; deliberate
+            return peg, budget, False
     return peg, budget, True
 
 
