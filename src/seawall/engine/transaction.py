@@ -15,6 +15,7 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import user_key
 from seawall.keys import DEFAULT_KEY, key_from_text, key_to_text
 from seawall.records import Record, freeze
+from seawall.state.enums import USER_CLOSED
 from seawall.state.exchange import State, VenueConfig
 from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
 from seawall.state.oracle import Oracle, OraclePriceData
@@ -233,12 +234,12 @@ class Transaction:
         return index
 
     def user(self, ref: str) -> User:
-        """The user account ``ref``, for reading."""
-        return self._read_row(self.store.users, self.user_index(ref))
+        """The user account ``ref``, for reading; ``UserNotFound``."""
+        return _open_user(self._read_row(self.store.users, self.user_index(ref)), ref)
 
     def write_user(self, ref: str) -> User:
-        """A working copy of the user account ``ref``."""
-        return self._write_row(self.store.users, self.user_index(ref))
+        """A working copy of the user account ``ref``; ``UserNotFound``."""
+        return _open_user(self._write_row(self.store.users, self.user_index(ref)), ref)
 
     def add_user(self, user: User) -> None:
         """Create a user account; ``AccountAlreadyInUse``."""
@@ -432,6 +433,12 @@ class Transaction:
 
 def _place(entry: tuple[tuple[int, int], Any]) -> tuple[int, int]:
     return entry[0]
+
+
+def _open_user(user: User, ref: str) -> User:
+    if user.status == USER_CLOSED:
+        raise SettlementError(ErrorCode.UserNotFound, f"the account {ref!r} was deleted")
+    return user
 
 
 def price_data(oracle: Oracle, index: int, slot: int) -> OraclePriceData:

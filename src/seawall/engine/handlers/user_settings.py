@@ -1,11 +1,13 @@
 """What the owner of an account may set."""
 
+from seawall.arithmetic import sub_saturating
 from seawall.engine.explain import Explainer
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
 from seawall.instructions.user_settings import (
+    DeleteUser,
     UpdateUserCustomMarginRatio,
     UpdateUserDelegate,
     UpdateUserMarginTradingEnabled,
@@ -14,7 +16,12 @@ from seawall.instructions.user_settings import (
 )
 from seawall.keys import key_from_text
 from seawall.rules.common.margin import validate_spot_margin_trading
-from seawall.rules.common.user_status import is_being_liquidated, update_reduce_only
+from seawall.rules.common.user_status import (
+    close_user,
+    is_being_liquidated,
+    update_reduce_only,
+    validate_user_deletion,
+)
 from seawall.state.user import User
 
 
@@ -57,12 +64,23 @@ def set_reduce_only(tx: Transaction, ix: UpdateUserReduceOnly) -> None:
     update_reduce_only(user, ix.reduce_only)
 
 
+def delete_user(tx: Transaction, ix: DeleteUser) -> None:
+    """Close an account; ``UserCantBeDeleted`` unless it is empty."""
+    user = _write_own_user(tx, ix.user)
+    stats = tx.write_user_stats(user.authority)
+    validate_user_deletion(user, stats)
+    close_user(user, stats)
+    state = tx.write_state()
+    state.number_of_sub_accounts = sub_saturating(state.number_of_sub_accounts, 1)
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
     UpdateUserName: update_user_name,
     UpdateUserDelegate: update_user_delegate,
     UpdateUserCustomMarginRatio: update_user_custom_margin_ratio,
     UpdateUserMarginTradingEnabled: update_user_margin_trading_enabled,
     UpdateUserReduceOnly: set_reduce_only,
+    DeleteUser: delete_user,
 }
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}
