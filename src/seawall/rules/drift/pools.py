@@ -19,6 +19,7 @@ from seawall.rules.common.balances import (
     update_spot_position_balance,
     withdraw_from_pool,
 )
+from seawall.rules.common.perp_positions import calculate_net_user_pnl
 from seawall.rules.common.spot_positions import find_spot_position
 from seawall.rules.common.vaults import validate_spot_balances
 from seawall.rules.common.withdraw_limits import get_max_withdraw_for_market_with_token_amount
@@ -263,3 +264,23 @@ def update_pnl_pool_and_user_balance(
         deposit_into_pool(-unrealized_pnl, spot_market, market.pnl_pool)
         update_spot_position_balance(-unrealized_pnl, BORROW, spot_market, position, False)
     return unrealized_pnl
+
+
+# --- the AMM's own account -------------------------------------------------------------------------------------
+
+
+@rule
+def recalculate_amm_summary_stats(market: PerpMarket, spot_market: SpotMarket, price: int) -> int:
+    """Set what the AMM has earned to what both pools hold beyond the users' net P&L; the change (1e6, signed).
+
+    ``InvalidOracle`` unless the price (1e6) is positive. Source: pools-and-pnl.md §3.1;
+    ``admin.rs::handle_update_perp_market_amm_summary_stats``.
+    """
+    amm = market.amm
+    held = get_pool_token_amount(market.pnl_pool, spot_market) + get_pool_token_amount(amm.fee_pool, spot_market)
+    earned = held - calculate_net_user_pnl(amm, price)
+    change = earned - amm.total_fee_minus_distributions
+    amm.total_fee += change
+    amm.total_mm_fee += change
+    amm.total_fee_minus_distributions = earned
+    return change
