@@ -1,5 +1,8 @@
 """The gates in front of handlers: pause bits and market status. Source: instructions.md §1."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.state.enums import EXCHANGE_ALL_PAUSED, STATUS_DELISTED
@@ -29,3 +32,14 @@ def require_perp_market_valid(tx: Transaction, market_index: int) -> None:
     """``MarketDelisted`` for a delisted perp market."""
     if tx.perp_market(market_index).status == STATUS_DELISTED:
         raise SettlementError(ErrorCode.MarketDelisted)
+
+
+@contextmanager
+def required(condition: str) -> Iterator[None]:
+    """A refusal of the checks inside says what they require."""
+    try:
+        yield
+    except SettlementError as error:
+        if error.detail:
+            raise
+        raise SettlementError(error.code, f"required: {condition}", condition) from None

@@ -78,7 +78,10 @@ class TransferProtocolIfShares(Instruction, frozen=True, kw_only=True):
 
 
 class InitializeProtocolIfSharesTransferConfig(Instruction, frozen=True, kw_only=True):
-    """Open the configuration of protocol share transfers; nobody may transfer yet. Signer: admin. Source: insurance.md §7.2."""
+    """Open the configuration of protocol share transfers; nobody may transfer yet. Signer: admin.
+
+    Source: insurance.md §7.2.
+    """
 
 
 class UpdateProtocolIfSharesTransferConfig(Instruction, frozen=True, kw_only=True):
@@ -102,7 +105,7 @@ class AdminRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 
 
 class DepositIntoInsuranceFund(Instruction, frozen=True, kw_only=True):
-    """Give ``amount`` tokens to an insurance fund: a plain transfer into its vault that mints no shares. Signer: anyone.
+    """Give ``amount`` tokens to an insurance fund: a plain transfer into its vault, no shares. Signer: anyone.
 
     Every share gains; while no shares exist, the protocol will own them. Source: insurance.md §5.2.
     """

@@ -159,9 +159,7 @@ def remove_stake(tx: Transaction, ix: RemoveInsuranceFundStake) -> None:
         _refuse_utilization(tx, market)
     frozen_value = stake.last_withdraw_request_value
     facts = StakeFacts()
-    amount = remove_insurance_fund_stake(
-        tx.vaults(index).insurance_fund_vault, stake, stats, market, tx.now, facts
-    )
+    amount = remove_insurance_fund_stake(tx.vaults(index).insurance_fund_vault, stake, stats, market, tx.now, facts)
     emit_stake(tx, "Unstake", authority, index, facts)
     if frozen_value < facts.share_value:
         tx.limit(
@@ -189,7 +187,8 @@ def refresh_stake_statistics(tx: Transaction, ix: UpdateUserQuoteAssetInsuranceS
 def transfer_protocol_shares(tx: Transaction, ix: TransferProtocolIfShares) -> None:
     """Hand protocol shares of the quote fund to a staker, within the epoch's allowance.
 
-    ``DefaultError`` (fund, signer, allowance), ``InvalidIFRebase``, ``InsufficientIFShares``. Source: insurance.md §7.2.
+    ``DefaultError`` (fund, signer, allowance), ``InvalidIFRebase``, ``InsufficientIFShares``.
+    Source: insurance.md §7.2.
     """
     index = ix.market_index
     if index != QUOTE_SPOT_MARKET_INDEX:
