@@ -292,7 +292,8 @@ class UpdatePerpMarketUnrealizedAssetWeight(Instruction, frozen=True, kw_only=Tr
 class UpdatePerpMarketMaxImbalances(Instruction, frozen=True, kw_only=True):
     """Set what users may be owed before insurance is drawn, and what may be drawn (quote 1e6).
 
-    Source: solvency.md §1.3. ``unrealized_max_imbalance`` is the market's ``unrealized_pnl_max_imbalance``, under the program's argument name.
+    Source: solvency.md §1.3.
+    ``unrealized_max_imbalance`` is the market's ``unrealized_pnl_max_imbalance``, under the program's argument name.
     """
 
     market_index: u16

@@ -112,8 +112,8 @@ def initialize_perp_market(tx: Transaction, ix: InitializePerpMarket) -> None:
     """Create perp market ``market_index``, which is the next free one.
 
     ``InvalidInitialPeg``, ``DefaultError``, ``InvalidOracle``, ``InvalidMarginRatio``,
-    ``MarketIndexAlreadyInitialized``, ``InvalidConcentrationCoef``, ``OracleNotFound``. Insurance caps are not held against the tier: deliberate, the
-    program does not. Source: instructions.md §3.3.
+    ``MarketIndexAlreadyInitialized``, ``InvalidConcentrationCoef``, ``OracleNotFound``.
+    Insurance caps are not held against the tier: deliberate, the program does not. Source: instructions.md §3.3.
     """
     tx.require_admin()
     if ix.amm_base_asset_reserve != ix.amm_quote_asset_reserve:
