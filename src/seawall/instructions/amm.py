@@ -1,19 +1,17 @@
 """AMM refresh, funding rates and funding payments."""
 
-import msgspec
-
 from seawall.instructions.base import Instruction, UserRef
 from seawall.records import u16, u64, u128
 
 
 class UpdateAmms(Instruction, frozen=True, kw_only=True):
-    """Refresh the AMMs of all perp markets. Signer: anyone.
+    """Refresh the AMMs of the listed perp markets, ascending, each once. Signer: anyone.
 
-    ``market_indexes`` (100: none) is the program's list of writable markets; every market is refreshed whatever it
-    says. Source: instructions.md §2.3; ``controller/repeg.rs::update_amms``.
+    An index without a market is ignored (the program writes 100 for none).
+    Source: instructions.md §2.3; amm-and-funding.md §8; ``controller/repeg.rs::update_amms``.
     """
 
-    market_indexes: list[u16] = msgspec.field(default_factory=list)
+    market_indexes: list[u16]
 
 
 class UpdateFundingRate(Instruction, frozen=True, kw_only=True):

@@ -39,10 +39,11 @@ KEEPER_STAKE = 1_000_000_000
 
 
 def update_amms(tx: Transaction, ix: UpdateAmms) -> None:
-    """Refresh every perp market in index order; one that fails fails all. ``ExchangePaused``."""
+    """Refresh the listed perp markets in index order; one that fails fails all. ``ExchangePaused``."""
     require_not_paused(tx, EXCHANGE_ALL_PAUSED)
-    for index in range(len(tx.perp_markets)):
-        refresh_amm(tx, index)
+    for index in sorted(set(ix.market_indexes)):
+        if index < len(tx.perp_markets):
+            refresh_amm(tx, index)
 
 
 def refresh_amm(tx: Transaction, market_index: int) -> PerpMarket:
