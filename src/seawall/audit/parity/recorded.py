@@ -43,6 +43,8 @@ class Recording:
         self._load_oracles(header)
         for label, account in header["accounts"].items():
             self.add_account(label, account)
+        for name, address in {"admin": self.admin, **(header.get("authorities") or {})}.items():
+            self.authorities.setdefault(name, address)
         self.expected: dict[str, Record] = {}
         self._load_vaults(header["vaults"])
         _append(
