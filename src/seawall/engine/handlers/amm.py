@@ -21,6 +21,7 @@ from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_repeg import repeg
 from seawall.rules.common.amm_twaps import combine_bid_ask, perp_sanitize_clamp_denominator, update_mark_twap
 from seawall.rules.common.funding import settle_funding_payment, update_funding_rate
+from seawall.rules.common.user_status import update_last_active_slot
 from seawall.state.enums import (
     EXCHANGE_ALL_PAUSED,
     EXCHANGE_FUNDING_PAUSED,
@@ -145,7 +146,7 @@ def settle_funding(tx: Transaction, ix: SettleFundingPayment) -> None:
         facts = FundingPaymentFacts()
         settle_funding_payment(user, position, tx.write_perp_market(position.market_index), facts)
         emit_funding_payment(tx, user, facts)
-    user.last_active_slot = tx.slot
+    update_last_active_slot(user, tx.slot)
 
 
 # --- events ----------------------------------------------------------------------------------------------------
