@@ -111,7 +111,6 @@ class Recording:
             self.authorities[label.removeprefix("user.").split("#")[0]] = data["authority"]
         elif isinstance(item, State):
             self.admin = data["admin"]
-            self.authorities.setdefault("admin", data["admin"])
         self.places[label] = (table, _append(table, item))
 
     def _table(self, item: Record) -> "Table[Any]":
