@@ -71,7 +71,7 @@ def decode_object(raw: Any) -> Instruction:
     if canonical not in instruction_types():
         raise _invalid(f"unknown instruction {name!r}")
     try:
-        instruction = msgspec.convert({**raw, "ix": canonical}, _union(), strict=False)
+        instruction = msgspec.convert(_renamed({**raw, "ix": canonical}), _union(), strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     assert isinstance(instruction, Instruction)
@@ -85,10 +85,38 @@ DOCUMENT_NAMES = {
 }
 """Names that the documents use for instructions of the programs (spec/README, «Names that differ»)."""
 
+DOCUMENT_FIELDS = {
+    "liquidation_if_factor": "if_liquidation_fee",
+    "unrealized_pnl_max_imbalance": "unrealized_max_imbalance",
+}
+"""Names that the documents, or the program's own state, use for arguments of the programs' instructions."""
+
+
+def _renamed(raw: dict[str, Any]) -> dict[str, Any]:
+    """``raw`` with the documents' field names replaced, where the instruction has the program's name for them."""
+    if DOCUMENT_FIELDS.keys().isdisjoint(raw):
+        return raw
+    fields = instruction_types()[raw["ix"]].__struct_fields__
+    known = {old: new for old, new in DOCUMENT_FIELDS.items() if new in fields}
+    return {known.get(name, name): value for name, value in raw.items()}
+
 
 def encode(instruction: Instruction) -> bytes:
     """The instruction as canonical JSON: fields in declared order, integers as numbers of any size."""
     return msgspec.json.encode(instruction)
+
+
+@lru_cache(maxsize=1)
+def _canonical() -> "msgspec.json.Decoder[Instruction]":
+    return msgspec.json.Decoder(_union())
+
+
+def decode_canonical(data: bytes) -> Instruction:
+    """Read back what ``encode`` wrote, with exact types; ``InvalidInstruction``. Widths are not checked here."""
+    try:
+        return _canonical().decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _invalid(str(error)) from None
 
 
 # --- field checks ----------------------------------------------------------------------------------------------
