@@ -69,7 +69,7 @@ class Table(Generic[R]):
     def load(self, data: Any, count: int) -> None:
         """Replace the content by ``count`` rows lying one after another in ``data`` (bytes or a writable map).
 
-        Whole chunks of a writable map become the table's own, without a copy. ``ValueError`` where two rows have one key.
+        Whole chunks of a writable map become the table's own, without a copy. ``ValueError`` where rows share a key.
         """
         view = memoryview(data)
         size = CHUNK_ROWS * self.row_size

@@ -1,109 +1,343 @@
-"""The venue: a deterministic state machine. Genesis and journal give the state, always, bit for bit."""
+"""The venue: instructions in, receipts out, and a journal that keeps both.
 
+``Venue()`` lives in memory, ``Venue.open(path)`` in an SQLite database: there a receipt is handed out only after its
+journal entry is on disk, and a venue that was killed comes back with every receipt it ever handed out.
+
+>>> from seawall import Venue
+>>> from seawall.instructions.venue_setup import Initialize
+>>> with Venue() as venue:
+...     venue.apply(Initialize(admin="@admin"), "@admin", at=1_700_000_000).ok
+True
+"""
+
+import logging
+import os
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
-from typing import NamedTuple
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final, Self
 
-from seawall.engine.conservation import moved
-from seawall.engine.explain import explain
-from seawall.engine.receipts import Clock, Receipt, Refusal
-from seawall.engine.rulebook import Rulebook, rulebook
+import msgspec
+
+from seawall.engine.machine import Machine, Request, refused_at_the_door
+from seawall.engine.receipts import Clock, Receipt, decode_receipt, encode_receipt
+from seawall.engine.recovery import Recovery, recover, take_snapshot
 from seawall.engine.store import Store
-from seawall.engine.transaction import Change, Transaction, signer_key
+from seawall.engine.transaction import signer_key
 from seawall.errors import ErrorCode, SettlementError
-from seawall.instructions.base import Instruction, validate
-from seawall.instructions.venue_setup import Initialize
-from seawall.records import freeze
+from seawall.instructions.base import Instruction, decode_canonical, encode, validate
+from seawall.ledger.errors import LedgerError, VenueUnusable
+from seawall.ledger.journal import KEY_LENGTH, START, Entry, Journal, MemoryJournal, Tip, chain, check_entry, tip_of
+from seawall.ledger.snapshots import remove_old_snapshots
+from seawall.ledger.sqlite import SqliteJournal
 
+__all__ = ["Machine", "Request", "Venue"]
 
-class Request(NamedTuple):
-    """An instruction with its signer (base58 or ``@label``), its time and an optional idempotency key."""
+GROUP: Final = 1000
+"""Most instructions that one commit makes durable."""
 
-    instruction: Instruction
-    signer: str
-    at: Clock
-    idempotency_key: str | None = None
+SNAPSHOT_EVERY: Final = 250_000
+"""Instructions between two snapshots of a running venue, unless ``open`` is told otherwise."""
 
+SNAPSHOT_AT_CLOSE: Final = 1_000
+"""Instructions since the last snapshot from which on closing takes another."""
 
-class Machine:
-    """The state machine alone: applies instructions to the tables, answers with receipts. Nothing is durable here."""
+SNAPSHOTS_KEPT: Final = 2
 
-    def __init__(self, store: Store | None = None, *, strict: bool = False) -> None:
-        self.store = store if store is not None else Store()
-        self.store.strict = strict
-        """In tests: a record that was not checked out for writing refuses assignment."""
-        self.sequence = 0
-        self.effects = bytes(32)
-        """Running hash over every row ever written: equal histories have equal effects."""
-        self._rulebook: Rulebook | None = None
+_LARGEST: Final = (1 << 63) - 1
+_CLOSED: Final = "it is closed"
+_INTERRUPTED: Final = "it was interrupted while it changed its state. Open the venue again"
 
-    def execute(self, request: Request) -> tuple[Receipt, list[Change]]:
-        """Carry out one instruction; refusals are receipts too. The state changes wholly or not at all."""
-        instruction = request.instruction
-        sequence = self.sequence + 1
-        tx = Transaction(self.store, request.at, signer_key(request.signer))
-        try:
-            validate(instruction)
-            self._rules(instruction).handler(instruction)(tx, instruction)
-            changes = tx.commit()
-        except ZeroDivisionError:
-            return self._refused(request, tx, SettlementError(ErrorCode.MathError)), []
-        except SettlementError as error:
-            return self._refused(request, tx, error), []
-        transfers, vaults = moved(self.store, changes)
-        h = sha256(self.effects)
-        for change in changes:
-            h.update(change.table.number.to_bytes(1, "little") + change.index.to_bytes(4, "little"))
-            h.update(change.data)
-        self.effects = h.digest()
-        for change in changes:
-            change.table.store(change.index, change.data, freeze(change.after) if self.store.strict else change.after)
-        self.sequence = sequence
-        receipt = Receipt(
-            sequence, request.at, instruction.ix, request.signer, None, tx.events, transfers, vaults, tx.limits,
-            self.effects.hex(),
-        )  # fmt: skip
-        return receipt, changes
-
-    def _refused(self, request: Request, tx: Transaction, error: SettlementError) -> Receipt:
-        explainers = self._rulebook.explainers if self._rulebook is not None else {}
-        message, would_pass, limits = explain(explainers, tx, request.instruction, error)
-        refusal = Refusal(error.code.name, int(error.code), message, would_pass)
-        self.sequence += 1
-        return Receipt(
-            self.sequence, request.at, request.instruction.ix, request.signer, refusal, limits=limits,
-            effects=self.effects.hex(),
-        )  # fmt: skip
-
-    def _rules(self, instruction: Instruction) -> Rulebook:
-        if self._rulebook is None:
-            if self.store.config.objects:
-                self._rulebook = rulebook(self.store.config.objects[0].rulebook)
-            elif isinstance(instruction, Initialize):
-                return rulebook(instruction.rulebook)
-            else:
-                raise SettlementError(ErrorCode.InvalidInstruction, "the venue is empty; initialize comes first")
-        return self._rulebook
+_log = logging.getLogger("seawall.venue")
 
 
 class Venue:
-    """A venue in memory. (``Venue.open`` adds the durable journal.)"""
+    """A venue: its state, and the journal that the state follows from. One thread at a time gets in."""
 
     def __init__(self) -> None:
-        self.machine = Machine()
+        self._machine = Machine()
+        self._journal: Journal = MemoryJournal()
+        self._tip: Tip = START
+        self._path: Path | None = None
+        self._read_only = False
+        self._snapshot_every: int | None = None
+        self._snapshot_at = 0
+        self._fault: str | None = None
+        self._process = os.getpid()
+        self._lock = Lock()
+        self.recovery = Recovery(0, 0, 0.0)
+        """How the venue was brought back when it was opened."""
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        snapshot_every: int | None = SNAPSHOT_EVERY,
+        adopt: bool = False,
+    ) -> Self:
+        """Open the venue stored at ``path``, or create one there.
+
+        The state is the last snapshot plus the instructions after it, executed again and compared with the journal.
+        ``read_only`` looks at the state as of now and needs no lock. ``snapshot_every`` None takes snapshots only at
+        ``close`` and ``snapshot``. ``adopt`` takes a journal that ends before what was acknowledged as it is: for an
+        older copy brought back on purpose.
+
+        ``VenueLocked`` where another process writes; ``JournalDamaged``, ``SnapshotDamaged``, ``ReplayDiffers`` where
+        what is stored is not what was acknowledged. Nothing is repaired.
+        """
+        journal = SqliteJournal(path, read_only=read_only, adopt=adopt)
+        venue = cls()
+        try:
+            venue._machine, venue._tip, venue.recovery = recover(journal, journal.path)
+        except BaseException:
+            journal.close(in_order=False)
+            raise
+        venue._journal = journal
+        venue._path = journal.path
+        venue._read_only = read_only
+        venue._snapshot_every = snapshot_every
+        venue._snapshot_at = venue.recovery.snapshot
+        _log.info(
+            "%s: %d instructions; snapshot at %d, %d executed again and verified in %.2f s", journal.path,
+            venue._tip.sequence, *venue.recovery,
+        )  # fmt: skip
+        return venue
+
+    # --- looking ----------------------------------------------------------------------------------------------
 
     @property
     def store(self) -> Store:
         """The tables."""
-        return self.machine.store
+        return self._machine.store
+
+    @property
+    def sequence(self) -> int:
+        """Sequence number of the last instruction."""
+        return self._tip.sequence
+
+    @property
+    def tip(self) -> Tip:
+        """Where the journal ends: sequence, hash, clock."""
+        return self._tip
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, for reading."""
+        return self._journal
+
+    def root(self) -> str:
+        """The state root: one hash over the whole state."""
+        return self.store.root()
+
+    def receipt(self, sequence: int) -> Receipt | None:
+        """The receipt of an instruction by its sequence number."""
+        entry = self._journal.entry(sequence)
+        return None if entry is None else decode_receipt(entry.outcome)
+
+    # --- applying ---------------------------------------------------------------------------------------------
 
     def apply(
         self, instruction: Instruction, signer: str, at: Clock | int, idempotency_key: str | None = None
     ) -> Receipt:
-        """Apply one instruction at a time (a clock, or unix seconds)."""
+        """Apply one instruction at a time (a clock, or unix seconds); the receipt, or the first one for a repeated key.
+
+        A refusal is a receipt too. Its sequence is 0 if the instruction was not even admitted to the journal:
+        ``InvalidInstruction``, ``ClockWentBackwards``, ``IdempotencyConflict``, ``AccountFrozen`` (read-only).
+        """
         clock = at if isinstance(at, Clock) else Clock.at(at)
         return self.apply_many([Request(instruction, signer, clock, idempotency_key)])[0]
 
     def apply_many(self, requests: Iterable[Request]) -> Sequence[Receipt]:
-        """Apply instructions in order."""
-        return [self.machine.execute(request)[0] for request in requests]
+        """Apply instructions in order, a thousand a commit; their receipts, once all of them are durable.
+
+        Each instruction stands for itself: a refused one does not stop the next. ``VenueUnusable`` after a failed
+        commit: what of its group became durable, only opening the venue again tells.
+        """
+        receipts: list[Receipt] = []
+        waiting = iter(requests)
+        while group := list(islice(waiting, GROUP)):
+            with self._lock:
+                self._require_usable()
+                self._apply_group(group, receipts)
+                if self._snapshot_every is not None and self.sequence - self._snapshot_at >= self._snapshot_every:
+                    self._snapshot_if_possible()
+        return receipts
+
+    def dry_run(self, instruction: Instruction, signer: str, at: Clock | int) -> Receipt:
+        """The receipt that ``apply`` would give now. Nothing changes and nothing is journalled; its sequence is 0."""
+        request = Request(instruction, signer, at if isinstance(at, Clock) else Clock.at(at))
+        with self._lock:
+            self._require_usable()
+            try:
+                exact, key = _admitted(request, _encoded(request), self._tip)
+            except SettlementError as error:
+                return refused_at_the_door(request, error)
+            receipt, _ = self._machine.attempt(exact, signer, key, request.at)
+        return msgspec.structs.replace(receipt, sequence=0, effects="")
+
+    def _apply_group(self, group: list[Request], receipts: list[Receipt]) -> None:
+        keys = {r.idempotency_key for r in group if r.idempotency_key is not None and _is_key(r.idempotency_key)}
+        known = self._journal.by_key(keys) if keys else {}
+        entries: list[Entry] = []
+        try:
+            for request in group:
+                try:
+                    receipts.append(self._apply_one(request, known, entries))
+                except SettlementError as error:
+                    receipts.append(refused_at_the_door(request, error))
+        except Exception:
+            # a fault of the software: nothing of this instruction happened, those before it stand
+            self._commit(entries)
+            raise
+        except BaseException:
+            self._fault = _INTERRUPTED
+            raise
+        self._commit(entries)
+
+    def _apply_one(self, request: Request, known: dict[str, Entry], entries: list[Entry]) -> Receipt:
+        """One instruction up to the entry that is to be committed; ``SettlementError`` where it is not admitted."""
+        if self._read_only:
+            raise SettlementError(ErrorCode.AccountFrozen)
+        data = _encoded(request)
+        key = request.idempotency_key
+        if key is not None and key in known:
+            return self._first_receipt(request, data, known[key])
+        last = entries[-1] if entries else self._tip
+        instruction, signer = _admitted(request, data, last)
+        receipt, changes = self._machine.attempt(instruction, request.signer, signer, request.at)
+        at = request.at
+        outcome = encode_receipt(receipt)
+        parts = (receipt.sequence, at.unix_timestamp, at.slot, request.signer, b"", key, data, outcome)
+        entry = Entry(*parts, chain(last.hash, *parts))
+        self._fault = _INTERRUPTED
+        self._machine.settle(receipt, changes)
+        entries.append(entry)
+        if key is not None:
+            known[key] = entry
+        self._fault = None
+        return receipt
+
+    def _first_receipt(self, request: Request, data: bytes, first: Entry) -> Receipt:
+        """The receipt of the first use of a key; ``IdempotencyConflict`` if that was for another instruction."""
+        if first.instruction != data or first.signer != request.signer:
+            raise SettlementError(
+                ErrorCode.IdempotencyConflict,
+                f"the idempotency key {request.idempotency_key!r} was used for another instruction, {first.sequence}",
+                "a key that was not used yet",
+            )
+        if first.sequence <= self._tip.sequence:
+            before = self._journal.entry(first.sequence - 1)
+            check_entry(self._journal, first, START if before is None else tip_of(before))
+        return decode_receipt(first.outcome)
+
+    def _commit(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        try:
+            self._journal.append(entries)
+        except BaseException as error:
+            self._fault = (
+                f"instructions {entries[0].sequence} to {entries[-1].sequence} could not be written ({error}), and the "
+                "state in memory is ahead of the disk. Remove the cause and open the venue again: it comes back with "
+                "everything that was acknowledged"
+            )
+            if isinstance(error, Exception):
+                raise VenueUnusable(f"{self._journal.name}: {self._fault}") from error
+            raise
+        self._tip = tip_of(entries[-1])
+
+    def _require_usable(self) -> None:
+        if self._fault is not None:
+            raise VenueUnusable(f"{self._journal.name}: {self._fault}")
+        if self._process != os.getpid():
+            raise VenueUnusable(f"{self._journal.name}: it was opened by the parent process. Open it after the fork")
+
+    # --- snapshots and the end --------------------------------------------------------------------------------
+
+    def snapshot(self) -> Path:
+        """Write a snapshot of the state as of now, so that the next ``open`` starts there; its path."""
+        with self._lock:
+            self._require_usable()
+            if self._path is None or self._read_only:
+                raise LedgerError("only a venue that was opened for writing takes snapshots")
+            return self._snapshot(self._path)
+
+    def _snapshot(self, database: Path) -> Path:
+        path = take_snapshot(self._machine, self._tip, database)
+        self._snapshot_at = self._tip.sequence
+        remove_old_snapshots(database, SNAPSHOTS_KEPT)
+        return path
+
+    def _snapshot_if_possible(self) -> None:
+        """A snapshot that nobody waits for: the journal has everything, so a full disk is reported and no more."""
+        if self._path is None or self._read_only:
+            return
+        try:
+            self._snapshot(self._path)
+        except OSError as error:
+            self._snapshot_at = self._tip.sequence
+            _log.error("%s: no snapshot at %d: %s", self._path, self._tip.sequence, error)
+
+    def close(self) -> None:
+        """Close the venue; a second call does nothing. The journal is noted as complete."""
+        with self._lock:
+            if self._fault == _CLOSED or self._process != os.getpid():
+                return
+            in_order = self._fault is None
+            if in_order and self.sequence - self._snapshot_at >= SNAPSHOT_AT_CLOSE:
+                self._snapshot_if_possible()
+            self._fault = _CLOSED
+            self._journal.close(in_order)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _is_key(key: str) -> bool:
+    return isinstance(key, str) and 0 < len(key) <= KEY_LENGTH and key.isprintable()
+
+
+def _encoded(request: Request) -> bytes:
+    """The bytes of the instruction that the journal keeps; ``InvalidInstruction`` where it has no such form."""
+    if not isinstance(request.instruction, Instruction):
+        raise TypeError(f"an instruction was expected, not {request.instruction!r}")
+    try:
+        return encode(request.instruction)
+    except (TypeError, ValueError) as error:
+        raise SettlementError(ErrorCode.InvalidInstruction, str(error)) from None
+
+
+def _admitted(request: Request, data: bytes, last: Entry | Tip) -> tuple[Instruction, bytes]:
+    """The instruction exactly as the journal keeps it, and its signer's key, if the request may enter the journal.
+
+    ``InvalidInstruction`` for anything malformed, ``ClockWentBackwards`` for a time before the last entry's.
+    """
+    instruction = decode_canonical(data)
+    validate(instruction)
+    if not isinstance(request.signer, str):
+        raise SettlementError(ErrorCode.InvalidInstruction, "signer: base58 or an @label is expected")
+    key = signer_key(request.signer)
+    if request.idempotency_key is not None and not _is_key(request.idempotency_key):
+        raise SettlementError(
+            ErrorCode.InvalidInstruction, f"idempotency_key: it has 1 to {KEY_LENGTH} printable characters"
+        )
+    now, slot = request.at.unix_timestamp, request.at.slot
+    if type(now) is not int or type(slot) is not int or not (-_LARGEST <= now <= _LARGEST and 0 <= slot <= _LARGEST):
+        raise SettlementError(ErrorCode.InvalidInstruction, "at: a clock has two integers of 64 bits, the slot no sign")
+    if now < last.unix_timestamp or slot < last.slot:
+        raise SettlementError(
+            ErrorCode.ClockWentBackwards,
+            f"the last instruction was at unix time {last.unix_timestamp}, slot {last.slot}; "
+            f"this one is at unix time {now}, slot {slot}",
+            "a time and a slot not before the last instruction's",
+        )
+    return instruction, key

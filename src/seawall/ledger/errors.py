@@ -4,6 +4,7 @@
     ├── VenueLocked        another process writes to the venue
     ├── JournalDamaged     the journal is not what was acknowledged: a flipped byte, a truncated file, a lost entry
     ├── SnapshotDamaged    a snapshot is not what was written, or was written by another version
+    ├── ReplayDiffers      re-executed, an instruction has another outcome than the journal says
     └── VenueUnusable      this process may not go on with the venue: closed, a failed commit, or a forked child
 
 Nothing is ever repaired silently: each message names the file and what to do about it.
@@ -24,6 +25,10 @@ class JournalDamaged(LedgerError):
 
 class SnapshotDamaged(LedgerError):
     """A snapshot is not what was written."""
+
+
+class ReplayDiffers(LedgerError):
+    """Re-executed, an instruction has another outcome than the journal says."""
 
 
 class VenueUnusable(LedgerError):

@@ -8,7 +8,10 @@ hash before it, so that an entry cannot be changed, dropped, inserted or moved w
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from struct import Struct
+from struct import error as struct_error
 from typing import Final, NamedTuple, Protocol
+
+from seawall.ledger.errors import JournalDamaged
 
 GENESIS: Final = sha256(b"seawall journal 1").digest()
 """The hash that the first entry is chained to."""
@@ -74,6 +77,11 @@ START: Final = Tip(0, GENESIS, -(1 << 63), 0)
 class Journal(Protocol):
     """Where entries are kept. ``append`` returns when they are as durable as this journal makes them."""
 
+    @property
+    def name(self) -> str:
+        """What messages call the journal."""
+        ...
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries, all or none; any exception leaves it open which."""
         ...
@@ -94,13 +102,15 @@ class Journal(Protocol):
         """The entries that were given under any of these idempotency keys."""
         ...
 
-    def close(self) -> None:
-        """Let go of whatever the journal holds open."""
+    def close(self, in_order: bool = True) -> None:
+        """Let go of whatever is held open; ``in_order`` notes that the journal is complete."""
         ...
 
 
 class MemoryJournal:
     """A journal that lasts as long as its process."""
+
+    name = "the journal in memory"
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
@@ -131,10 +141,47 @@ class MemoryJournal:
         known = self._keys
         return {key: self._entries[known[key] - 1] for key in keys if key in known}
 
-    def close(self) -> None:
+    def close(self, in_order: bool = True) -> None:
         """Nothing to let go of."""
 
 
 def tip_of(entry: Entry) -> Tip:
     """The tip of a journal that ends with ``entry``."""
     return Tip(entry.sequence, entry.hash, entry.unix_timestamp, entry.slot)
+
+
+def hash_of(entry: Entry, previous: bytes) -> bytes:
+    """The hash that ``entry`` must have after an entry with the hash ``previous``."""
+    return chain(previous, *entry[:-1])
+
+
+def verified(journal: Journal, start: Tip = START) -> Iterator[Entry]:
+    """The entries after ``start``, each checked: its number follows, its time does not go back, its hash is right.
+
+    ``JournalDamaged`` names the first entry that is not what was written, or says that the end is missing.
+    """
+    last = start
+    for entry in journal.entries(start.sequence):
+        if entry.sequence != last.sequence + 1:
+            raise JournalDamaged(f"{journal.name}: after entry {last.sequence} comes entry {entry.sequence}")
+        check_entry(journal, entry, last)
+        last = tip_of(entry)
+        yield entry
+    if last.sequence < journal.tip().sequence:
+        raise JournalDamaged(
+            f"{journal.name}: entries {last.sequence + 1} to {journal.tip().sequence} are missing. {RESTORE}"
+        )
+
+
+RESTORE: Final = "Restore the database from a backup"
+
+
+def check_entry(journal: Journal, entry: Entry, before: Tip) -> None:
+    """``JournalDamaged`` unless ``entry`` is what was written after ``before``."""
+    try:
+        good = hash_of(entry, before.hash) == entry.hash
+        good = good and (entry.unix_timestamp >= before.unix_timestamp and entry.slot >= before.slot)
+    except (TypeError, AttributeError, ValueError, struct_error):
+        good = False
+    if not good:
+        raise JournalDamaged(f"{journal.name}: entry {entry.sequence} is not what was written. {RESTORE}")

@@ -113,7 +113,7 @@ def _header_line(header: Header) -> bytes:
     return _MAGIC + sha256(body).hexdigest().encode() + b" " + body + b"\n"
 
 
-def _damaged(path: Path, what: str) -> SnapshotDamaged:
+def snapshot_damaged(path: Path, what: str) -> SnapshotDamaged:
     return SnapshotDamaged(
         f"{path}: {what}. Nothing is lost with it: the journal holds everything. Delete this file, and the venue is "
         "brought back from the snapshot before it, or from its first instruction"
@@ -126,11 +126,11 @@ def read_header(path: Path) -> Header:
         line = file.read(_PAGE).partition(b"\n")[0]
     digest, _, body = line.removeprefix(_MAGIC).partition(b" ")
     if not line.startswith(_MAGIC) or sha256(body).hexdigest().encode() != digest:
-        raise _damaged(path, "its header is damaged, or of another version")
+        raise snapshot_damaged(path, "its header is damaged, or of another version")
     try:
         header = msgspec.json.decode(body, type=Header)
     except msgspec.DecodeError as error:
-        raise _damaged(path, f"its header is of another version ({error})") from None
+        raise snapshot_damaged(path, f"its header is of another version ({error})") from None
     return header
 
 
@@ -140,6 +140,6 @@ def map_tables(path: Path, header: Header) -> dict[str, tuple[Place, memoryview]
         size = file.seek(0, os.SEEK_END)
         end = max((p.offset + p.size for p in header.tables), default=0)
         if size < end:
-            raise _damaged(path, f"it is truncated: {size} bytes instead of at least {end}")
+            raise snapshot_damaged(path, f"it is truncated: {size} bytes instead of at least {end}")
         whole = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
     return {place.name: (place, whole[place.offset : place.offset + place.size]) for place in header.tables}

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from seawall.ledger.errors import JournalDamaged, LedgerError
 from seawall.ledger.head import Head, head_path, read_head
-from seawall.ledger.journal import START, Entry, Tip, tip_of
+from seawall.ledger.journal import RESTORE, START, Entry, Tip, tip_of
 from seawall.ledger.lock import WriterLock
 
 FORMAT: Final = 1
@@ -84,8 +84,8 @@ class SqliteJournal:
         for companion in (head_path(self.path), Path(f"{self.path}-wal")):
             if companion.exists() and companion.stat().st_size > 0:
                 raise JournalDamaged(
-                    f"{self.path} is missing, but {companion.name} shows that it was a venue. Restore the database from "
-                    f"a backup; to begin a new venue here, remove every file {self.path.name}-*"
+                    f"{self.path} is missing, but {companion.name} shows that it was a venue. Restore the database "
+                    f"from a backup; to begin a new venue here, remove every file {self.path.name}-*"
                 )
         if self.read_only:
             raise LedgerError(f"there is no venue at {self.path}")
@@ -130,14 +130,12 @@ class SqliteJournal:
                 _CLEAN,
             )
         if row is None:
-            raise JournalDamaged(
-                f"{self.path} is damaged: it does not tell how it was closed. Restore it from a backup"
-            )
+            raise JournalDamaged(f"{self.path} is damaged: it does not tell how it was closed. {RESTORE}")
         closed_at = row[0]
         tip = START if row[1] is None else tip_of(Entry(*row[1:]))
         if closed_at is not None and closed_at != tip.sequence:
             raise JournalDamaged(
-                f"{self.path} was closed after {closed_at} entries, but ends with {tip.sequence}. Restore it from a backup"
+                f"{self.path} was closed after {closed_at} entries, but ends with {tip.sequence}. {RESTORE}"
             )
         if not adopt:
             self._check_head(head, tip, closed_at is not None)
@@ -159,15 +157,16 @@ class SqliteJournal:
         assert self._reader is not None
         found = [str(row[0]) for row in self._reader.execute("PRAGMA integrity_check(3)")]
         if found != ["ok"]:
-            raise JournalDamaged(f"{self.path} is damaged: {'; '.join(found)}. Restore it from a backup")
+            raise JournalDamaged(f"{self.path} is damaged: {'; '.join(found)}. {RESTORE}")
 
     def _check_head(self, head: tuple[int, bytes] | None, tip: Tip, clean: bool) -> None:
         if head is None:
             if clean:
                 return
             raise JournalDamaged(
-                f"{head_path(self.path)} is missing and {self.path.name} was not closed in order, so that nothing proves "
-                "that its last entries are there. Restore the file; or open the venue with adopt=True to take it as it is"
+                f"{head_path(self.path)} is missing and {self.path.name} was not closed in order, so that nothing "
+                "proves that its last entries are there. Restore the file; or open the venue with adopt=True to take "
+                "it as it is"
             )
         sequence, digest = head
         entry = self.entry(sequence) if sequence else None
@@ -238,7 +237,7 @@ class SqliteJournal:
         return self._tip
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
-        """The entries with a sequence number above ``after``, in order; ``JournalDamaged`` if SQLite cannot read one."""
+        """The entries with a sequence number above ``after``, in order; ``JournalDamaged`` where one cannot be read."""
         while True:
             with _damage(self.path):
                 assert self._reader is not None
@@ -290,5 +289,5 @@ def _damage(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "decode" in str(error):
-            raise JournalDamaged(f"{path} is damaged: {error}. Restore it from a backup") from error
+            raise JournalDamaged(f"{path} is damaged: {error}. {RESTORE}") from error
         raise LedgerError(f"{path}: {error}") from error

@@ -1,0 +1,129 @@
+"""Bringing a venue back: the last good snapshot, then every later instruction once more, each outcome compared."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from seawall.engine.machine import Machine, Request
+from seawall.engine.receipts import Clock, Receipt
+from seawall.engine.store import Store
+from seawall.errors import SettlementError
+from seawall.instructions.base import decode_canonical
+from seawall.ledger.errors import JournalDamaged, ReplayDiffers
+from seawall.ledger.journal import START, Entry, Journal, Tip, check_entry, tip_of, verified
+from seawall.ledger.snapshots import Part, map_tables, read_header, snapshot_damaged, snapshots, write_snapshot
+
+
+class Recovery(NamedTuple):
+    """How a venue was brought back: from which snapshot (0: from genesis), how many instructions after it, how long.
+
+    The journal's hash chain was verified from the snapshot on; what lies before it only ``seawall audit`` reads.
+    """
+
+    snapshot: int
+    replayed: int
+    seconds: float
+
+
+class _Refused(msgspec.Struct):
+    error: str
+
+
+class _Outcome(msgspec.Struct):
+    """As much of a receipt as recovery compares: the state it led to, and the error's name."""
+
+    sequence: int
+    effects: str
+    refusal: _Refused | None = None
+
+
+_outcome = msgspec.json.Decoder(_Outcome)
+
+
+def recover(journal: Journal, database: Path | None) -> tuple[Machine, Tip, Recovery]:
+    """The state machine as it stands at the end of the journal.
+
+    ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` where something is not what it should be.
+    """
+    started = time.perf_counter()
+    machine, tip = Machine(), START
+    found = snapshots(database) if database is not None else []
+    if found:
+        machine, tip = _from_snapshot(journal, found[-1])
+    snapshot = tip.sequence
+    for entry in verified(journal, tip):
+        reexecute(machine, entry, journal.name)
+        tip = tip_of(entry)
+    return machine, tip, Recovery(snapshot, tip.sequence - snapshot, time.perf_counter() - started)
+
+
+def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:
+    """Carry out a journalled instruction again; ``ReplayDiffers`` if it ends elsewhere than the journal says.
+
+    Compared are the error's name and the hash of all effects so far, not the wording of explanations.
+    """
+    try:
+        instruction = decode_canonical(entry.instruction)
+        recorded = _outcome.decode(entry.outcome)
+    except (SettlementError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReplayDiffers(
+            f"{name}: entry {entry.sequence} cannot be read by this version of Seawall ({error})"
+        ) from None
+    clock = Clock(entry.unix_timestamp, entry.slot)
+    receipt, _ = machine.execute(Request(instruction, entry.signer, clock))
+    wanted = "ok" if recorded.refusal is None else recorded.refusal.error
+    got = "ok" if receipt.refusal is None else receipt.refusal.error
+    if got != wanted or receipt.effects != recorded.effects or receipt.sequence != recorded.sequence:
+        what = f"gives {got} instead of {wanted}" if got != wanted else "changes other rows or in another way"
+        raise ReplayDiffers(
+            f"{name}: executed again, entry {entry.sequence} ({instruction.ix}) {what}. Its hash is right, so the "
+            "journal is intact: it was written by a version with other rules. Open it with that version"
+        )
+    return receipt
+
+
+def _from_snapshot(journal: Journal, path: Path) -> tuple[Machine, Tip]:
+    header = read_header(path)
+    entry = journal.entry(header.sequence)
+    if entry is None:
+        raise JournalDamaged(
+            f"{path} was taken after {header.sequence} instructions, but {journal.name} ends with "
+            f"{journal.tip().sequence}. Restore the database from a backup; if you brought back an older copy on "
+            "purpose, delete the snapshot"
+        )
+    before = journal.entry(header.sequence - 1) if header.sequence > 1 else None
+    check_entry(journal, entry, START if before is None else tip_of(before))
+    if entry.hash.hex() != header.chain or _outcome.decode(entry.outcome).effects != header.effects:
+        raise snapshot_damaged(path, "it does not belong to this journal")
+    machine = Machine(_load_store(path))
+    machine.sequence = header.sequence
+    machine.effects = bytes.fromhex(header.effects)
+    return machine, tip_of(entry)
+
+
+def _load_store(path: Path) -> Store:
+    header = read_header(path)
+    tables = map_tables(path, header)
+    store = Store()
+    for table in store.tables:
+        place = tables[table.name][0] if table.name in tables else None
+        if place is None or place.layout != table.layout or place.size != place.rows * table.row_size:
+            raise snapshot_damaged(path, f"its table {table.name!r} was written by a version with other records")
+    try:
+        store.load({name: (place.rows, rows) for name, (place, rows) in tables.items()})
+    except ValueError as error:
+        raise snapshot_damaged(path, f"it is damaged: {error}") from None
+    if store.root() != header.root:
+        raise snapshot_damaged(path, "it is damaged: its rows are not what was written")
+    return store
+
+
+def take_snapshot(machine: Machine, tip: Tip, database: Path) -> Path:
+    """Write the machine's state as a snapshot of the journal's tip; its path."""
+    parts = [
+        Part(table.name, table.layout, table.count, table.count * table.row_size, table.segments())
+        for table in machine.store.tables
+    ]
+    return write_snapshot(database, tip.sequence, tip.hash, machine.effects, machine.store.root(), parts)
