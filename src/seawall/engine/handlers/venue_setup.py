@@ -61,15 +61,16 @@ def default_fee_structure(taker: tuple[int, ...], referrer_reward: int, referee_
         referrer_reward_epoch_upper_bound=4_000_000_000,
         flat_filler_fee=10_000,
     )
-    for i, numerator in enumerate(taker):
+    for i in range(len(structure.fee_tiers)):
+        used = i < len(taker)
         structure.fee_tiers[i] = FeeTier(
-            fee_numerator=numerator,
+            fee_numerator=taker[i] if used else 0,
             fee_denominator=100_000,
-            maker_rebate_numerator=20,
+            maker_rebate_numerator=20 if used else 0,
             maker_rebate_denominator=100_000,
-            referrer_reward_numerator=referrer_reward,
+            referrer_reward_numerator=referrer_reward if used else 0,
             referrer_reward_denominator=100,
-            referee_fee_numerator=referee_fee,
+            referee_fee_numerator=referee_fee if used else 0,
             referee_fee_denominator=100,
         )
     return structure
