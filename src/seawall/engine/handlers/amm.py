@@ -1,7 +1,7 @@
 """AMM refresh, funding rates and funding payments."""
 
-from seawall.engine.explain import Explainer
 from seawall.engine.gates import is_paused, require_not_paused, require_perp_market_valid
+from seawall.engine.handlers.amm_refusals import EXPLAINERS, KEEPER_STAKE
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -27,14 +27,11 @@ from seawall.state.enums import (
     EXCHANGE_FUNDING_PAUSED,
     STATUS_ACTIVE,
     STATUS_REDUCE_ONLY,
+    MarketStatus,
 )
 from seawall.state.facts import CurveFacts, FundingPaymentFacts, FundingRateFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import POSITIONS, User
-
-KEEPER_STAKE = 1_000_000_000
-"""Quote value (1e6) of the insurance stake that the bid/ask crank asks of its signer."""
-
 
 # --- the AMM ---------------------------------------------------------------------------------------------------
 
@@ -89,7 +86,11 @@ def update_funding(tx: Transaction, ix: UpdateFundingRate) -> None:
     require_not_paused(tx, EXCHANGE_FUNDING_PAUSED)
     market = refresh_amm(tx, ix.market_index)
     if market.status not in (STATUS_ACTIVE, STATUS_REDUCE_ONLY):
-        raise SettlementError(ErrorCode.MarketActionPaused)
+        raise SettlementError(
+            ErrorCode.MarketActionPaused,
+            f"perp market {ix.market_index} is {MarketStatus(market.status).name}",
+            "its status is Active or ReduceOnly",
+        )
     if not attempt_funding(tx, market, reserve_price(market.amm)):
         raise SettlementError(ErrorCode.FundingWasNotUpdated)
 
@@ -222,6 +223,8 @@ def emit_curve(tx: Transaction, facts: CurveFacts) -> None:
     )
 
 
+__all__ = ["EXPLAINERS", "HANDLERS"]
+
 HANDLERS: dict[type[Instruction], Handler] = {
     UpdateAmms: update_amms,
     UpdateFundingRate: update_funding,
@@ -230,5 +233,3 @@ HANDLERS: dict[type[Instruction], Handler] = {
     RepegAmmCurve: repeg_amm_curve,
     UpdateK: update_k,
 }
-
-EXPLAINERS: dict[ErrorCode, Explainer] = {}

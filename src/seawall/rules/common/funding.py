@@ -177,6 +177,12 @@ def calculate_funding_rate_long_short(amm: AMM, funding_rate: int) -> tuple[int,
 
 
 @rule
+def largest_mark_oracle_divergence(guard_rails: OracleGuardRails) -> int:
+    """How far (1e6) the reserve price may be from the oracle's 5-minute TWAP: the guard rail, at least 10 %."""
+    return max(guard_rails.price_divergence.mark_oracle_percent_divergence, _LEAST_DIVERGENCE_LIMIT)
+
+
+@rule
 def is_funding_blocked(
     market: PerpMarket, oracle: OraclePriceData, guard_rails: OracleGuardRails, price: int, slot: int
 ) -> bool:
@@ -200,8 +206,7 @@ def is_funding_blocked(
         return True
     if not is_oracle_valid_for_action(validity, ACTION_UPDATE_FUNDING):
         return True
-    limit = max(guard_rails.price_divergence.mark_oracle_percent_divergence, _LEAST_DIVERGENCE_LIMIT)
-    return divergence > limit
+    return divergence > largest_mark_oracle_divergence(guard_rails)
 
 
 @rule
