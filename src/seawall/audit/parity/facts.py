@@ -17,14 +17,20 @@ from seawall.audit.parity.facts_insurance import ADAPTERS as INSURANCE_ADAPTERS
 from seawall.audit.parity.facts_left_out import LeftOut, left_out
 from seawall.audit.parity.facts_margin import ADAPTERS as MARGIN_ADAPTERS
 from seawall.audit.parity.facts_pnl import ADAPTERS as PNL_ADAPTERS
+from seawall.audit.parity.facts_pools import ADAPTERS as POOL_ADAPTERS
+from seawall.audit.parity.facts_refresh import ADAPTERS as REFRESH_ADAPTERS
 from seawall.audit.parity.facts_spot import ADAPTERS as SPOT_ADAPTERS
+from seawall.audit.parity.facts_twaps import ADAPTERS as TWAP_ADAPTERS
 from seawall.audit.parity.recorded import UnreadableError
 from seawall.errors import SettlementError
 
 ADAPTERS: dict[str, Adapter] = {
     **SPOT_ADAPTERS,
     **AMM_ADAPTERS,
+    **REFRESH_ADAPTERS,
+    **TWAP_ADAPTERS,
     **PNL_ADAPTERS,
+    **POOL_ADAPTERS,
     **FILL_ADAPTERS,
     **MARGIN_ADAPTERS,
     **INSURANCE_ADAPTERS,

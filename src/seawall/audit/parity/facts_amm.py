@@ -7,9 +7,18 @@ from seawall.rules.common.amm_curve import (
     calculate_market_open_bids_asks,
     calculate_price,
     calculate_terminal_price,
+    calculate_terminal_reserves,
     reserve_price,
 )
 from seawall.rules.common.amm_drawdown import has_too_much_drawdown
+from seawall.rules.common.amm_k import (
+    adjust_k_cost_and_update,
+    calculate_budgeted_k_scale,
+    formulaic_update_k,
+    get_update_k_result,
+    update_bounds,
+    update_concentration_coef,
+)
 from seawall.rules.common.amm_spread import (
     calculate_inventory_liquidity_ratio,
     calculate_long_short_vol_spread,
@@ -21,6 +30,7 @@ from seawall.rules.common.amm_spread import (
     cap_to_max_spread,
     update_spreads,
 )
+from seawall.state.facts import CurveFacts
 
 
 def _terminal(inputs: Inputs) -> Found:
@@ -117,6 +127,67 @@ def _drawdown(inputs: Inputs) -> Found:
     return {"too_much_drawdown": has_too_much_drawdown(make_perp_market(inputs))}
 
 
+# --- k ---------------------------------------------------------------------------------------------------------
+
+
+def _budgeted_k_scale(inputs: Inputs) -> Found:
+    names = (
+        "base_asset_reserve", "quote_asset_reserve", "budget", "peg_multiplier",
+        "base_asset_amount_with_amm", "k_pct_upper_bound", "k_pct_lower_bound",
+    )  # fmt: skip
+    numerator, denominator = calculate_budgeted_k_scale(*(inputs.int(name) for name in names))
+    ratio = numerator * 1_000_000 // denominator
+    return {"numerator": numerator, "denominator": denominator, "numerator_times_1e6_over_denominator": ratio}
+
+
+def _update_k(inputs: Inputs) -> Found:
+    """A new √k, named itself or as a factor, with or without the bound on cuts."""
+    market = make_perp_market(inputs)
+    amm = market.amm
+    if "concentration_scale" in inputs:
+        amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
+        update_concentration_coef(amm, inputs.int("concentration_scale"))
+    if "new_sqrt_k" in inputs:
+        new_sqrt_k = inputs.int("new_sqrt_k")
+    else:
+        new_sqrt_k = amm.sqrt_k * inputs.int("k_scale_numerator") // inputs.int("k_scale_denominator")
+    new_base, new_quote = get_update_k_result(market, new_sqrt_k, inputs.flag("bound_update", True))
+    cost = adjust_k_cost_and_update(amm, new_base, new_quote, new_sqrt_k)
+    bids, asks = calculate_market_open_bids_asks(
+        amm.base_asset_reserve, amm.min_base_asset_reserve, amm.max_base_asset_reserve
+    )
+    return {
+        "new_base_asset_reserve": new_base,
+        "new_quote_asset_reserve": new_quote,
+        "cost": cost,
+        "terminal_quote_asset_reserve": amm.terminal_quote_asset_reserve,
+        "terminal_base_asset_reserve": calculate_terminal_reserves(amm)[1],
+        "max_bids": bids,
+        "max_asks": asks,
+    }
+
+
+def _concentration(inputs: Inputs) -> Found:
+    amm = make_perp_market(inputs).amm
+    amm.quote_asset_reserve = amm.quote_asset_reserve or amm.sqrt_k * amm.sqrt_k // amm.base_asset_reserve
+    amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
+    update_concentration_coef(amm, inputs.int("scale"))
+    return amm
+
+
+def _formulaic_k(inputs: Inputs) -> Found:
+    inputs.ignore("oracle_price")  # only the event tells it
+    market = make_perp_market(inputs)
+    update_bounds(market.amm)
+    sqrt_ks = []
+    fees = []
+    for cost in inputs.ints("funding_cost_sequence"):
+        formulaic_update_k(market, cost, CurveFacts())
+        sqrt_ks.append(market.amm.sqrt_k)
+        fees.append(market.amm.total_fee_minus_distributions)
+    return {"sqrt_k_after_each": sqrt_ks, "total_fee_minus_distributions_after_each": fees}
+
+
 ADAPTERS: dict[str, Adapter] = {
     "calculate_terminal_price_and_reserves": _terminal,
     "calculate_bid_ask_bounds": _bounds,
@@ -131,4 +202,11 @@ ADAPTERS: dict[str, Adapter] = {
     "calculate_spread_reserves": _spread_reserves,
     "update_spreads": _update_spreads,
     "has_too_much_drawdown": _drawdown,
+    "_calculate_budgeted_k_scale": _budgeted_k_scale,
+    "get_update_k_result, adjust_k_cost_and_update": _update_k,
+    "adjust_k_cost": _update_k,
+    "adjust_k_cost, update_k": _update_k,
+    "get_update_k_result": _update_k,
+    "update_concentration_coef": _concentration,
+    "formulaic_update_k": _formulaic_k,
 }

@@ -3,6 +3,7 @@
 from seawall.arithmetic import PEG_PRECISION
 from seawall.audit.parity.facts_inputs import Inputs
 from seawall.state.enums import CONTRACT_TIER_HIGHLY_SPECULATIVE, STATUS_ACTIVE
+from seawall.state.exchange import ValidityGuardRails
 from seawall.state.perp_market import PerpMarket
 
 _RENAMED = {
@@ -22,5 +23,16 @@ def make_perp_market(inputs: Inputs, **renamed: str) -> PerpMarket:
     market = PerpMarket(status=STATUS_ACTIVE, contract_tier=CONTRACT_TIER_HIGHLY_SPECULATIVE)
     market.amm.peg_multiplier = PEG_PRECISION
     market.amm.order_step_size = 1
+    market.amm.concentration_coef = 1_414_200
     inputs.fill(market, "amm", "insurance_claim", **_RENAMED, **renamed)
     return market
+
+
+def validity_rails() -> ValidityGuardRails:
+    """The guard rails that the program's tests set."""
+    return ValidityGuardRails(
+        slots_before_stale_for_amm=10,
+        slots_before_stale_for_margin=120,
+        confidence_interval_max_size=1_000,
+        too_volatile_ratio=5,
+    )

@@ -10,6 +10,7 @@ from seawall.rules.common.interest import (
     update_spot_market_cumulative_interest_without_oracle,
 )
 from seawall.rules.common.statistics import calculate_weighted_average, on_the_hour_update
+from seawall.rules.common.user_balances import update_spot_balances_and_cumulative_deposits
 from seawall.rules.common.vaults import validate_max_token_deposits_and_borrows
 from seawall.rules.common.withdraw_limits import (
     calculate_max_borrow_token_amount,
@@ -51,8 +52,16 @@ def _update_spot_balances(inputs: Inputs) -> Found:
     direction = BalanceType[inputs.text("direction", "Borrow")]
     leaving = inputs.flag("is_leaving_drift", False)
     update_spot_position_balance(inputs.int("token_amount"), direction, market, position, leaving)
-    user = {f"user_{name}": value for name, value in (("scaled_balance", position.scaled_balance),)}
-    return {**user, "user_balance_type": BalanceType(position.balance_type).name}, market
+    kind = BalanceType(position.balance_type).name
+    return {"user_scaled_balance": position.scaled_balance, "user_balance_type": kind}, market
+
+
+def _cumulative_deposits(inputs: Inputs) -> Found:
+    market = make_spot_market(inputs, market_deposit_balance="deposit_balance")
+    position = inputs.fill(SpotPosition(), cumulative_deposits_before="cumulative_deposits")
+    amount, direction = inputs.int("token_amount"), BalanceType[inputs.text("direction")]
+    update_spot_balances_and_cumulative_deposits(amount, direction, market, position, False, amount)
+    return position
 
 
 def _accrual(inputs: Inputs) -> Found:
@@ -147,6 +156,7 @@ def _proportion(inputs: Inputs) -> Found:
 ADAPTERS: dict[str, Adapter] = {
     "get_spot_balance then get_token_amount": _balance_round_trip,
     "update_spot_balances": _update_spot_balances,
+    "update_spot_balances_and_cumulative_deposits": _cumulative_deposits,
     "update_spot_market_cumulative_interest": _accrual,
     "calculate_borrow_rate": _borrow_rate,
     "calculate_accumulated_interest": _accumulated_interest,
