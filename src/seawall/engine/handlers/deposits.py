@@ -1,8 +1,8 @@
 """Deposits, withdrawals, transfers and swaps."""
 
 from seawall.arithmetic import sub_checked
-from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
+from seawall.engine.handlers.deposit_refusals import EXPLAINERS, explain_swap, explain_withdrawal
 from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
@@ -110,7 +110,7 @@ def withdraw(tx: Transaction, ix: Withdraw) -> None:
         fee = charge_withdraw_fee(market, tx.spot_oracle(ix.market_index).price, user, stats)
         tx.limit("withdraw_fee", fee, amount, "an account that withdraws often and much pays this fee in tokens")
         amount = sub_checked(amount, fee)
-    withdraw_from_user(amount, ix.market_index, user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
+    take_out(tx, user, ix.user, ix.market_index, amount, transfer=False)
     emit_deposit(tx, user, market, "Withdraw", amount, "Borrow" if is_borrow(position) else "None")
     tx.send(user.authority, ix.market_index, amount)
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
@@ -150,9 +150,7 @@ def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     require_not_bankrupt(source)
     market = tx.write_spot_market(ix.market_index)
     accrue_with_oracle(tx, market)
-    withdraw_from_user(
-        ix.amount, ix.market_index, source, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot
-    )
+    take_out(tx, source, ix.from_user, ix.market_index, ix.amount, transfer=True)
     emit_deposit(tx, source, market, "Withdraw", ix.amount, "Transfer", target)
     increment_total_deposits(target, ix.amount, market.decimals, tx.spot_oracle(ix.market_index).price)
     position = target.spot_positions[force_get_spot_position_index(target, ix.market_index)]
@@ -218,7 +216,10 @@ def swap(tx: Transaction, ix: Swap) -> None:
     tx.receive_from_outside(ix.out_market_index, ix.amount_out)
     validate_max_token_deposits_and_borrows(market_out)
 
-    check_withdraw_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    try:
+        check_withdraw_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    except SettlementError as error:
+        raise explain_swap(tx, error, user) from None
     update_last_active_slot(user, tx.slot)
     tx.emit(
         "SwapRecord",
@@ -237,6 +238,14 @@ def swap(tx: Transaction, ix: Swap) -> None:
 
 
 # --- shared steps ----------------------------------------------------------------------------------------------
+
+
+def take_out(tx: Transaction, user: User, ref: str, market_index: int, amount: int, *, transfer: bool) -> None:
+    """``withdraw_from_user``; a refusal says what bound and how much would pass."""
+    try:
+        withdraw_from_user(amount, market_index, user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
+    except SettlementError as error:
+        raise explain_withdrawal(tx, error, user, ref, market_index, amount, transfer) from None
 
 
 def require_not_bankrupt(user: User) -> None:
@@ -293,4 +302,4 @@ HANDLERS: dict[type[Instruction], Handler] = {
     Swap: swap,
 }
 
-EXPLAINERS: dict[ErrorCode, Explainer] = {}
+__all__ = ["EXPLAINERS", "HANDLERS"]

@@ -1,0 +1,290 @@
+"""What an account's margin is, and how much of a token it could take out now, and what limits that.
+
+Queries read a store at a clock and change nothing. Amounts are tokens of the market or quote (1e6).
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, SPOT_WEIGHT_PRECISION, U64_MAX, pow10, sub_checked
+from seawall.engine.receipts import Clock, Limit
+from seawall.engine.store import Store
+from seawall.engine.transaction import Transaction
+from seawall.errors import ErrorCode, SettlementError
+from seawall.keys import DEFAULT_KEY
+from seawall.rules.common.balances import get_token_amount
+from seawall.rules.common.interest import update_spot_market_cumulative_interest
+from seawall.rules.common.margin import calculate_margin, free_collateral, strict_prices
+from seawall.rules.common.margin_weights import get_asset_weight, get_liability_weight
+from seawall.rules.common.spot_margin import signed_token_amount
+from seawall.rules.common.spot_positions import find_spot_position, force_get_spot_position_index
+from seawall.rules.common.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
+from seawall.rules.common.user_status import is_bankrupt
+from seawall.rules.common.vaults import validate_spot_market_vault_amount
+from seawall.rules.common.withdraw_limits import (
+    calculate_max_borrow_token_amount,
+    calculate_min_deposit_token_amount,
+    calculate_token_utilization_limits,
+)
+from seawall.state.enums import BORROW, DEPOSIT, EXCHANGE_WITHDRAW_PAUSED, MARGIN_INITIAL, MARGIN_MAINTENANCE
+from seawall.state.facts import InterestFacts, MarginCalculation
+from seawall.state.spot_market import SpotMarket
+from seawall.state.user import User
+
+
+class MarginFigures(msgspec.Struct, frozen=True):
+    """One margin calculation, quote 1e6. ``free_collateral`` is never below 0."""
+
+    total_collateral: int
+    margin_requirement: int
+    free_collateral: int
+    num_spot_liabilities: int
+    num_perp_liabilities: int
+    all_oracles_valid: bool
+
+    @property
+    def met(self) -> bool:
+        """Whether collateral covers the requirement."""
+        return self.total_collateral >= self.margin_requirement
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """An account's margin: what opens risk (Initial), what withdrawals need (strict Initial), what keeps it safe."""
+
+    user: str
+    initial: MarginFigures
+    withdraw: MarginFigures
+    maintenance: MarginFigures
+
+
+class Withdrawable(msgspec.Struct, frozen=True):
+    """The largest withdrawal that passes now, in tokens, and why one token more would not."""
+
+    user: str
+    market_index: int
+    amount: int
+    bound_by: str
+    limits: list[Limit]
+
+
+def margin(store: Store, clock: Clock, user: str) -> Margin:
+    """The margin of an account at the stored interest; ``UserNotFound``, and the calculation's own errors."""
+    tx = Transaction(store, clock, DEFAULT_KEY)
+    account = tx.user(user)
+    return Margin(
+        user=user,
+        initial=_figures(tx, account, MARGIN_INITIAL, False),
+        withdraw=_figures(tx, account, MARGIN_INITIAL, True),
+        maintenance=_figures(tx, account, MARGIN_MAINTENANCE, False),
+    )
+
+
+def withdrawable(store: Store, clock: Clock, user: str, market_index: int) -> Withdrawable:
+    """The largest plain withdrawal of an account in a market that passes now, borrowing included, and what binds.
+
+    ``UserNotFound``, ``SpotMarketNotFound``.
+    """
+    tx = Transaction(store, clock, DEFAULT_KEY)
+    tx.user(user)
+    tx.spot_market(market_index)
+    trial = Trial(store, clock, user, market_index)
+    amount = trial.largest()
+    bound_by, limits = trial.refusal(amount + 1)
+    return Withdrawable(user, market_index, amount, bound_by, limits)
+
+
+def _figures(tx: Transaction, user: User, requirement_type: int, strict: bool) -> MarginFigures:
+    calculation = MarginCalculation()
+    calculate_margin(
+        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, strict, 0, calculation
+    )
+    return MarginFigures(
+        total_collateral=calculation.total_collateral,
+        margin_requirement=calculation.margin_requirement,
+        free_collateral=free_collateral(calculation),
+        num_spot_liabilities=calculation.num_spot_liabilities,
+        num_perp_liabilities=calculation.num_perp_liabilities,
+        all_oracles_valid=calculation.all_oracles_valid,
+    )
+
+
+class Trial:
+    """Withdrawals tried out on copies: the rules themselves say what passes, nothing is modelled a second time.
+
+    As a ``transfer`` the tokens stay in the vault and no fee is due.
+    """
+
+    def __init__(self, store: Store, clock: Clock, user: str, market_index: int, transfer: bool = False) -> None:
+        self.tx = tx = Transaction(store, clock, DEFAULT_KEY)
+        self.market_index = market_index
+        self.market = tx.write_spot_market(market_index)
+        update_spot_market_cumulative_interest(self.market, tx.spot_oracle(market_index), tx.now, InterestFacts())
+        self.user = tx.user(user)
+        self.transfer = transfer
+        self.vault = U64_MAX if transfer else tx.vaults(market_index).spot_vault
+        index = find_spot_position(self.user, market_index)
+        self.held = 0 if index < 0 else signed_token_amount(self.user.spot_positions[index], self.market)
+
+    def attempt(self, amount: int) -> tuple[User, SpotMarket]:
+        """The account and the market after a withdrawal, or its error."""
+        tx = self.tx
+        user, market = self.user.copy(), self.market.copy()
+        markets = list(tx.spot_markets)
+        markets[self.market_index] = market
+        if tx.state.exchange_status & EXCHANGE_WITHDRAW_PAUSED:
+            raise SettlementError(ErrorCode.ExchangePaused)
+        if is_bankrupt(user):
+            raise SettlementError(ErrorCode.UserBankrupt)
+        if not self.transfer:
+            force_get_spot_position_index(user, self.market_index)
+            stats = tx.user_stats(user.authority)
+            if qualifies_for_withdraw_fee(user, stats, tx.slot):
+                price = tx.spot_oracle(self.market_index).price
+                amount = sub_checked(amount, charge_withdraw_fee(market, price, user, stats.copy()))
+        withdraw_from_user(amount, self.market_index, user, markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
+        if amount > self.vault:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds)
+        if not self.transfer:
+            validate_spot_market_vault_amount(market, self.vault - amount)
+        return user, market
+
+    def passes(self, amount: int) -> bool:
+        """Whether a withdrawal of ``amount`` tokens would be carried out."""
+        try:
+            self.attempt(amount)
+        except (SettlementError, ZeroDivisionError):
+            return False
+        return True
+
+    def refusal(self, amount: int) -> tuple[str, list[Limit]]:
+        """The error of a withdrawal of ``amount`` tokens and the limits behind it; empty where it passes."""
+        try:
+            self.attempt(amount)
+        except SettlementError as error:
+            return error.code.name, self.limits(error.code, amount)
+        except ZeroDivisionError:
+            return ErrorCode.MathError.name, []
+        return "", []
+
+    def largest(self) -> int:
+        """The largest withdrawal that passes (tokens); 0 where none does.
+
+        Found by trying: from the estimate in growing steps to a bound, then by halving. A whole deposit is tried
+        first, for one token less may leave a remainder that is worth nothing.
+        """
+        guess = self.estimate()
+        if self.held > 0 and self.passes(self.held):
+            return largest_passing(self.passes, self.held, guess, self.vault)
+        ceiling = self.held - 1 if self.held > 0 else self.vault
+        return largest_passing(self.passes, 0, guess, min(ceiling, self.vault))
+
+    def estimate(self) -> int:
+        """What the limits, taken one by one, seem to leave (tokens)."""
+        return max(0, min(self.by_limits(), self.by_margin(), self.vault))
+
+    def by_limits(self) -> int:
+        """Estimate (tokens) of what the withdraw limits leave."""
+        market, guard = self.market, self.market.withdraw_guard_threshold
+        deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
+        borrows = get_token_amount(market.borrow_balance, market, BORROW)
+        held = max(0, self.held)
+        room = deposits - calculate_min_deposit_token_amount(market.deposit_token_twap, guard)
+        if room < held:
+            return room
+        deposits -= held
+        by_twap = calculate_max_borrow_token_amount(
+            deposits, market.deposit_token_twap, market.borrow_token_twap, guard
+        )
+        _, by_utilization = calculate_token_utilization_limits(deposits, borrows, market)
+        return held + max(0, min(by_twap, by_utilization, deposits) - borrows)
+
+    def by_margin(self) -> int:
+        """Estimate (tokens) of what strict Initial margin leaves, at the weights of the present position."""
+        tx, market, held = self.tx, self.market, max(0, self.held)
+        free = _figures(tx, self.user, MARGIN_INITIAL, True).free_collateral
+        price = tx.spot_oracle(self.market_index).price
+        low, high = strict_prices(market, price, True)
+        asset_weight = liability_weight = SPOT_WEIGHT_PRECISION
+        if self.market_index != QUOTE_SPOT_MARKET_INDEX:
+            asset_weight = get_asset_weight(market, held, price, MARGIN_INITIAL)
+            liability_weight = get_liability_weight(market, abs(self.held), MARGIN_INITIAL)
+        unit = pow10(market.decimals) * SPOT_WEIGHT_PRECISION
+        used = held * low * asset_weight // unit
+        if used > free:
+            return free * unit // (low * asset_weight)
+        return held + (free - used) * unit // (high * max(1, liability_weight))
+
+    def limits(self, code: ErrorCode, amount: int) -> list[Limit]:
+        """The limits behind a refusal of a withdrawal of ``amount`` tokens."""
+        if code == ErrorCode.DailyWithdrawLimit:
+            return daily_limits(self.market, self.held, amount)
+        if code == ErrorCode.InsufficientCollateral:
+            free = _figures(self.tx, self.user, MARGIN_INITIAL, True).free_collateral
+            return [Limit("free_collateral", free, amount, "quote 1e6 above the strict Initial requirement")]
+        if code == ErrorCode.SpotMarketInsufficientDeposits:
+            return [_unborrowed(self.market, amount)]
+        if code == ErrorCode.TokenInsufficientFunds:
+            return [Limit("spot_vault", self.vault, amount, "tokens in the vault")]
+        return []
+
+
+def largest_passing(passes: Callable[[int], bool], known: int, guess: int, ceiling: int) -> int:
+    """The largest amount from ``known`` (which counts as passing) to ``ceiling`` that passes, found from a guess."""
+    low, high = known, ceiling + 1
+    probe, step = max(known + 1, min(guess, ceiling)), 1
+    while low + 1 < high:
+        if passes(probe):
+            low = probe
+            if high <= ceiling or low + step >= high:
+                break
+            probe = low + step
+        else:
+            high = probe
+            if low != known or high - step <= low:
+                break
+            probe = high - step
+        step *= 2
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if passes(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def daily_limits(market: SpotMarket, held: int, amount: int) -> list[Limit]:
+    """Which of a market's withdraw limits refuse ``amount`` tokens to an account holding ``held`` (signed).
+
+    Each with what it leaves: tokens that may still go.
+    """
+    guard = market.withdraw_guard_threshold
+    deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
+    borrows = get_token_amount(market.borrow_balance, market, BORROW)
+    floor = calculate_min_deposit_token_amount(market.deposit_token_twap, guard)
+    from_deposit = min(amount, max(0, held))
+    borrowed = amount - from_deposit
+    limits = []
+    if deposits - from_deposit < floor:
+        note = f"the market must keep {floor} tokens of deposits: the day's average less what may leave at once"
+        limits.append(Limit("deposit_twap_floor", max(0, deposits - floor), amount, note))
+    if borrowed > 0 or held < 0:
+        left = deposits - from_deposit
+        by_twap = calculate_max_borrow_token_amount(left, market.deposit_token_twap, market.borrow_token_twap, guard)
+        _, by_utilization = calculate_token_utilization_limits(left, borrows + borrowed, market)
+        room = from_deposit - borrows
+        if borrows + borrowed > by_twap:
+            note = f"borrows may reach {by_twap} tokens by the day's averages"
+            limits.append(Limit("borrow_twap_ceiling", max(0, by_twap + room), amount, note))
+        if borrows + borrowed > by_utilization:
+            note = f"borrows may reach {by_utilization} tokens by the day's utilization"
+            limits.append(Limit("borrow_utilization_ceiling", max(0, by_utilization + room), amount, note))
+    return limits
+
+
+def _unborrowed(market: SpotMarket, amount: int) -> Limit:
+    deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
+    borrows = get_token_amount(market.borrow_balance, market, BORROW)
+    note = f"of {deposits} tokens deposited {borrows} are lent out"
+    return Limit("unborrowed_deposits", min(U64_MAX, max(0, deposits - borrows)), amount, note)
