@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seawall.audit.parity.facts import count_left_out, replay_facts
 from seawall.audit.parity.recorded import UnreadableError
 from seawall.audit.parity.replay import replay_file
 from seawall.cli import app
@@ -29,7 +30,7 @@ def parity(
                     differ += 1
                     if show == 0 or differ <= show:
                         typer.echo(f"{path.name} #{number} {name}: {difference}")
-            left_out = _count_left_out(path)
+            left_out = count_left_out(path) if path.suffix == ".json" else 0
             if left_out:
                 typer.echo(f"{path.name}: {left_out} facts are not compared; docs/parity.md says why")
         except UnreadableError as error:
@@ -41,16 +42,4 @@ def parity(
 
 
 def _replay(path: Path) -> Iterator[tuple[int, str, str | None]]:
-    if path.suffix != ".json":
-        return replay_file(path)
-    from seawall.audit.parity.facts import replay_facts
-
-    return replay_facts(path)
-
-
-def _count_left_out(path: Path) -> int:
-    if path.suffix != ".json":
-        return 0
-    from seawall.audit.parity.facts import count_left_out
-
-    return count_left_out(path)
+    return replay_facts(path) if path.suffix == ".json" else replay_file(path)

@@ -40,27 +40,27 @@ def _terminal(inputs: Inputs) -> Found:
 
 def _bounds(inputs: Inputs) -> Found:
     least, greatest = calculate_bid_ask_bounds(
-        inputs.int("concentration_coef"), inputs.int("sqrt_terminal_base_reserve")
+        inputs.number("concentration_coef"), inputs.number("sqrt_terminal_base_reserve")
     )
     return {"min_base_asset_reserve": least, "max_base_asset_reserve": greatest}
 
 
 def _open_bids_asks(inputs: Inputs) -> Found:
     names = ("base_asset_reserve", "min_base_asset_reserve", "max_base_asset_reserve")
-    bids, asks = calculate_market_open_bids_asks(*(inputs.int(name) for name in names))
+    bids, asks = calculate_market_open_bids_asks(*(inputs.number(name) for name in names))
     return {"max_bids": bids, "max_asks": asks}
 
 
 def _cap(inputs: Inputs) -> Found:
     names = ("long_spread", "short_spread", "max_spread")
-    long_spread, short_spread = cap_to_max_spread(*(inputs.int(name) for name in names))
+    long_spread, short_spread = cap_to_max_spread(*(inputs.number(name) for name in names))
     return {"long_spread": long_spread, "short_spread": short_spread}
 
 
 def _spread(inputs: Inputs) -> Found:
-    if inputs.int("amm_inventory_spread_adjustment") == 0:
+    if inputs.number("amm_inventory_spread_adjustment") == 0:
         amm = make_perp_market(inputs).amm
-        long_spread, short_spread = calculate_spread(amm, inputs.int("reserve_price"))
+        long_spread, short_spread = calculate_spread(amm, inputs.number("reserve_price"))
         return {"long_spread": long_spread, "short_spread": short_spread}
     return {}
 
@@ -70,7 +70,7 @@ def _vol_spread(inputs: Inputs) -> Found:
         "last_oracle_conf_pct", "reserve_price", "mark_std", "oracle_std",
         "long_intensity_volume", "short_intensity_volume", "volume_24h",
     )  # fmt: skip
-    long_spread, short_spread = calculate_long_short_vol_spread(*(inputs.int(name) for name in names))
+    long_spread, short_spread = calculate_long_short_vol_spread(*(inputs.number(name) for name in names))
     return {"long_vol_spread": long_spread, "short_vol_spread": short_spread}
 
 
@@ -78,12 +78,12 @@ _INVENTORY = ("base_asset_amount_with_amm", "base_asset_reserve", "min_base_asse
 
 
 def _liquidity_ratio(inputs: Inputs) -> Found:
-    return {"ratio": calculate_inventory_liquidity_ratio(*(inputs.int(name) for name in _INVENTORY))}
+    return {"ratio": calculate_inventory_liquidity_ratio(*(inputs.number(name) for name in _INVENTORY))}
 
 
 def _inventory_scale(inputs: Inputs) -> Found:
     names = (*_INVENTORY, "directional_spread", "max_spread")
-    return {"scale": calculate_spread_inventory_scale(*(inputs.int(name) for name in names))}
+    return {"scale": calculate_spread_inventory_scale(*(inputs.number(name) for name in names))}
 
 
 def _leverage_scale(inputs: Inputs) -> Found:
@@ -91,12 +91,12 @@ def _leverage_scale(inputs: Inputs) -> Found:
         "quote_asset_reserve", "terminal_quote_asset_reserve", "peg_multiplier",
         "base_asset_amount_with_amm", "reserve_price", "total_fee_minus_distributions",
     )  # fmt: skip
-    return {"scale": calculate_spread_leverage_scale(*(inputs.int(name) for name in names))}
+    return {"scale": calculate_spread_leverage_scale(*(inputs.number(name) for name in names))}
 
 
 def _retreat(inputs: Inputs) -> Found:
     names = ("base_spread", "max_spread", "net_revenue_since_last_funding")
-    return {"amount": calculate_spread_revenue_retreat_amount(*(inputs.int(name) for name in names))}
+    return {"amount": calculate_spread_revenue_retreat_amount(*(inputs.number(name) for name in names))}
 
 
 def _spread_reserves(inputs: Inputs) -> Found:
@@ -118,7 +118,7 @@ def _update_spreads(inputs: Inputs) -> Found:
     """The facts only name the static spread; the reserves are there so that they can be quoted."""
     amm = make_perp_market(inputs).amm
     amm.base_asset_reserve = amm.quote_asset_reserve = amm.sqrt_k = 1_000_000_000_000
-    inputs.int("amm_spread_adjustment")
+    inputs.number("amm_spread_adjustment")
     update_spreads(amm, reserve_price(amm))
     return amm
 
@@ -135,7 +135,7 @@ def _budgeted_k_scale(inputs: Inputs) -> Found:
         "base_asset_reserve", "quote_asset_reserve", "budget", "peg_multiplier",
         "base_asset_amount_with_amm", "k_pct_upper_bound", "k_pct_lower_bound",
     )  # fmt: skip
-    numerator, denominator = calculate_budgeted_k_scale(*(inputs.int(name) for name in names))
+    numerator, denominator = calculate_budgeted_k_scale(*(inputs.number(name) for name in names))
     ratio = numerator * 1_000_000 // denominator
     return {"numerator": numerator, "denominator": denominator, "numerator_times_1e6_over_denominator": ratio}
 
@@ -146,11 +146,11 @@ def _update_k(inputs: Inputs) -> Found:
     amm = market.amm
     if "concentration_scale" in inputs:
         amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
-        update_concentration_coef(amm, inputs.int("concentration_scale"))
+        update_concentration_coef(amm, inputs.number("concentration_scale"))
     if "new_sqrt_k" in inputs:
-        new_sqrt_k = inputs.int("new_sqrt_k")
+        new_sqrt_k = inputs.number("new_sqrt_k")
     else:
-        new_sqrt_k = amm.sqrt_k * inputs.int("k_scale_numerator") // inputs.int("k_scale_denominator")
+        new_sqrt_k = amm.sqrt_k * inputs.number("k_scale_numerator") // inputs.number("k_scale_denominator")
     new_base, new_quote = get_update_k_result(market, new_sqrt_k, inputs.flag("bound_update", True))
     cost = adjust_k_cost_and_update(amm, new_base, new_quote, new_sqrt_k)
     bids, asks = calculate_market_open_bids_asks(
@@ -171,7 +171,7 @@ def _concentration(inputs: Inputs) -> Found:
     amm = make_perp_market(inputs).amm
     amm.quote_asset_reserve = amm.quote_asset_reserve or amm.sqrt_k * amm.sqrt_k // amm.base_asset_reserve
     amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
-    update_concentration_coef(amm, inputs.int("scale"))
+    update_concentration_coef(amm, inputs.number("scale"))
     return amm
 
 
@@ -181,7 +181,7 @@ def _formulaic_k(inputs: Inputs) -> Found:
     update_bounds(market.amm)
     sqrt_ks = []
     fees = []
-    for cost in inputs.ints("funding_cost_sequence"):
+    for cost in inputs.numbers("funding_cost_sequence"):
         formulaic_update_k(market, cost, CurveFacts())
         sqrt_ks.append(market.amm.sqrt_k)
         fees.append(market.amm.total_fee_minus_distributions)

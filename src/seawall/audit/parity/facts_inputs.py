@@ -42,7 +42,7 @@ class Inputs:
             raise UnreadableFact(f"{self._name}: {name} is missing")
         return value
 
-    def int(self, name: str, default: int = _MISSING) -> int:
+    def number(self, name: str, default: int = _MISSING) -> int:
         """An integer, written as a decimal string."""
         value = self._take(name, default)
         try:
@@ -64,11 +64,11 @@ class Inputs:
             raise UnreadableFact(f"{self._name}: {name} is neither true nor false: {value!r}")
         return value
 
-    def ints(self, name: str) -> "list[int]":
+    def numbers(self, name: str) -> list[int]:
         """A list of integers."""
-        return [Inputs({"item": item}, f"{self._name}.{name}").int("item") for item in self._list(name)]
+        return [Inputs({"item": item}, f"{self._name}.{name}").number("item") for item in self._list(name)]
 
-    def _list(self, name: str) -> "list[Any]":
+    def _list(self, name: str) -> list[Any]:
         value = self._take(name, _MISSING)
         if not isinstance(value, list):
             raise UnreadableFact(f"{self._name}: {name} is no list: {value!r}")
@@ -104,7 +104,7 @@ class Inputs:
                 raise UnreadableFact(f"{self._name}: {name} has no value of its kind: {value!r}") from None
         return record
 
-    def unread(self) -> "list[str]":
+    def unread(self) -> list[str]:
         """The inputs that nobody asked for."""
         names = [f"{self._name}.{name}" for name in self._data if name not in self._read]
         return names + [name for inner in self._nested.values() for name in inner.unread()]

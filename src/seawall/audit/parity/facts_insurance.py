@@ -30,7 +30,9 @@ from seawall.state.user import UserStats
 
 
 def _rebase_info(inputs: Inputs) -> Found:
-    expo, divisor = calculate_rebase_info(inputs.int("total_if_shares"), inputs.int("insurance_fund_vault_balance"))
+    expo, divisor = calculate_rebase_info(
+        inputs.number("total_if_shares"), inputs.number("insurance_fund_vault_balance")
+    )
     return {"expo_diff": expo, "rebase_divisor": divisor}
 
 
@@ -38,7 +40,7 @@ def _shares_lost(inputs: Inputs) -> Found:
     names = (
         "last_withdraw_request_shares", "last_withdraw_request_value", "total_shares", "insurance_fund_vault_balance",
     )  # fmt: skip
-    return {"if_shares_lost": calculate_if_shares_lost(*(inputs.int(name) for name in names))}
+    return {"if_shares_lost": calculate_if_shares_lost(*(inputs.number(name) for name in names))}
 
 
 class _Fund:
@@ -73,30 +75,30 @@ class _Fund:
 
 def _add(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> dict[str, int]:
     step.ignore("now")
-    add_insurance_fund_stake(step.int("amount"), step.int("vault"), stake, fund.stats, fund.market, StakeFacts())
+    add_insurance_fund_stake(step.number("amount"), step.number("vault"), stake, fund.stats, fund.market, StakeFacts())
     return {}
 
 
 def _request(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> dict[str, int]:
-    shares, vault, now = step.int("shares"), step.int("vault"), step.int("now")
+    shares, vault, now = step.number("shares"), step.number("vault"), step.number("now")
     request_remove_insurance_fund_stake(shares, vault, stake, fund.stats, fund.market, now, StakeFacts())
     return {}
 
 
 def _remove(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> dict[str, int]:
-    vault, now = step.int("vault"), step.int("now")
+    vault, now = step.number("vault"), step.number("now")
     amount = remove_insurance_fund_stake(vault, stake, fund.stats, fund.market, now, StakeFacts())
     return {"amount_returned": amount}
 
 
 def _admin_remove(fund: _Fund, _: InsuranceFundStake, step: Inputs) -> dict[str, int]:
-    amount = admin_remove_insurance_fund_stake(step.int("shares"), step.int("vault"), fund.market, StakeFacts())
+    amount = admin_remove_insurance_fund_stake(step.number("shares"), step.number("vault"), fund.market, StakeFacts())
     return {"amount_returned": amount}
 
 
 def _transfer_protocol(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> dict[str, int]:
     facts = StakeFacts()
-    shares, vault = step.int("shares"), step.int("vault")
+    shares, vault = step.number("shares"), step.number("vault")
     transfer_protocol_insurance_fund_stake(shares, vault, stake, fund.stats, fund.market, facts, StakeFacts())
     return {"amount": facts.amount}
 
@@ -104,13 +106,13 @@ def _transfer_protocol(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> 
 def _shares_for(fund: _Fund, _: InsuranceFundStake, step: Inputs) -> dict[str, int]:
     step.ignore("now")
     total = fund.market.insurance_fund.total_shares
-    return {"shares": vault_amount_to_if_shares(step.int("amount"), total, step.int("vault"))}
+    return {"shares": vault_amount_to_if_shares(step.number("amount"), total, step.number("vault"))}
 
 
 def _value_of(fund: _Fund, _: InsuranceFundStake, step: Inputs) -> dict[str, int]:
     step.ignore("now")
     total = fund.market.insurance_fund.total_shares
-    return {"amount": if_shares_to_vault_amount(step.int("shares"), total, step.int("vault"))}
+    return {"amount": if_shares_to_vault_amount(step.number("shares"), total, step.number("vault"))}
 
 
 _STEPS: dict[str, Callable[[_Fund, InsuranceFundStake, Inputs], dict[str, int]]] = {
@@ -131,8 +133,8 @@ def _life_cycle(inputs: Inputs) -> Found:
 
 def _integration(inputs: Inputs) -> Found:
     """Stake, remove a half, remove the rest, with a wallet and a vault that the payouts move between."""
-    wallet = inputs.int("initial_wallet")
-    amount = inputs.int("stake")
+    wallet = inputs.number("initial_wallet")
+    amount = inputs.number("stake")
     if inputs.text("then_remove") != "half, then all":
         raise UnreadableFact(f"then_remove: {inputs.text('then_remove')!r} is unknown")
     fund = _Fund(Inputs({}))
@@ -167,10 +169,10 @@ def _integration(inputs: Inputs) -> Found:
 def _settle_revenue(inputs: Inputs) -> Found:
     market = make_spot_market(inputs)
     amount = settle_revenue_to_insurance_fund(
-        inputs.int("spot_vault_amount"),
-        inputs.int("insurance_vault_amount"),
+        inputs.number("spot_vault_amount"),
+        inputs.number("insurance_vault_amount"),
         market,
-        inputs.int("now"),
+        inputs.number("now"),
         inputs.flag("strict"),
         InterestFacts(),
         RevenueSettleFacts(),

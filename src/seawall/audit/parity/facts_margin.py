@@ -29,7 +29,7 @@ def _asset_weight(inputs: Inputs) -> Found:
     kind = _requirement(inputs)
     base = "maintenance_asset_weight" if kind == MarginRequirementType.Maintenance else "initial_asset_weight"
     market = make_spot_market(inputs, base_weight=base)
-    return {"weight": get_asset_weight(market, inputs.int("size"), inputs.int("oracle_price"), kind)}
+    return {"weight": get_asset_weight(market, inputs.number("size"), inputs.number("oracle_price"), kind)}
 
 
 def _liability_weight(inputs: Inputs) -> Found:
@@ -37,31 +37,31 @@ def _liability_weight(inputs: Inputs) -> Found:
     base = "maintenance_liability_weight" if kind == MarginRequirementType.Maintenance else "initial_liability_weight"
     market = make_spot_market(inputs, base_weight=base)
     inputs.ignore("oracle_price")  # no liability weight looks at the price
-    return {"weight": get_liability_weight(market, inputs.int("size"), kind)}
+    return {"weight": get_liability_weight(market, inputs.number("size"), kind)}
 
 
 def _scaled_weight(inputs: Inputs) -> Found:
-    return {"weight": get_scaled_initial_asset_weight(make_spot_market(inputs), inputs.int("oracle_price"))}
+    return {"weight": get_scaled_initial_asset_weight(make_spot_market(inputs), inputs.number("oracle_price"))}
 
 
 def _unrealized_weight(inputs: Inputs) -> Found:
     kind = _requirement(inputs)
     market = make_perp_market(inputs)
-    return {"weight": get_unrealized_asset_weight(market, inputs.int("unrealized_pnl"), kind)}
+    return {"weight": get_unrealized_asset_weight(market, inputs.number("unrealized_pnl"), kind)}
 
 
 def _margin_ratio(inputs: Inputs) -> Found:
     inputs.flag("high_leverage")
     market = make_perp_market(inputs)
-    return {"margin_ratio": get_margin_ratio(market, inputs.int("size"), _requirement(inputs))}
+    return {"margin_ratio": get_margin_ratio(market, inputs.number("size"), _requirement(inputs))}
 
 
 def _perp_position(inputs: Inputs) -> Found:
     position = inputs.fill(PerpPosition())
     market = make_perp_market(inputs)
     kind = _requirement(inputs)
-    quote = inputs.int("quote_price")
-    price = inputs.int("oracle_price")
+    quote = inputs.number("quote_price")
+    price = inputs.number("oracle_price")
     required, weighted, _ = calculate_perp_position_value_and_pnl(position, market, price, quote, quote, quote, kind, 0)
     return {"margin_requirement": required, "weighted_pnl": weighted}
 
@@ -79,11 +79,11 @@ class _Account:
         quote.initial_asset_weight = quote.maintenance_asset_weight = 10_000
         quote.initial_liability_weight = quote.maintenance_liability_weight = 10_000
         quote.historical_oracle_data.last_oracle_price_twap = 1_000_000
-        quote.historical_oracle_data.last_oracle_price_twap_5min = inputs.int("market_0_twap_5min", 1_000_000)
+        quote.historical_oracle_data.last_oracle_price_twap_5min = inputs.number("market_0_twap_5min", 1_000_000)
         self._balance(inputs, "market_0", 0)
         self.spot_markets = [quote, self._sol(inputs)]
         self.perp_markets: list[PerpMarket] = []
-        prices = [inputs.int("market_0_oracle_price", 1_000_000), self.sol_price, self._perp(inputs)]
+        prices = [inputs.number("market_0_oracle_price", 1_000_000), self.sol_price, self._perp(inputs)]
         self.oracles = [
             OraclePriceData(price=price, confidence=1, has_sufficient_number_of_data_points=True) for price in prices
         ]
@@ -91,9 +91,9 @@ class _Account:
     def _balance(self, inputs: Inputs, prefix: str, index: int) -> SpotPosition:
         position = self.user.spot_positions[index]
         position.market_index = index
-        position.scaled_balance = inputs.int(f"{prefix}_deposit_scaled_balance", 0)
+        position.scaled_balance = inputs.number(f"{prefix}_deposit_scaled_balance", 0)
         if f"{prefix}_borrow_scaled_balance" in inputs:
-            position.scaled_balance = inputs.int(f"{prefix}_borrow_scaled_balance")
+            position.scaled_balance = inputs.number(f"{prefix}_borrow_scaled_balance")
             position.balance_type = BORROW
         return position
 
@@ -106,14 +106,14 @@ class _Account:
         market.initial_liability_weight, market.maintenance_liability_weight = 12_000, 11_000
         inputs.fill(market, sol_decimals="decimals")
         inputs.fill(position, sol_open_bids="open_bids", sol_open_asks="open_asks", sol_open_orders="open_orders")
-        self.sol_price = inputs.int("sol_oracle_price", 100_000_000)
+        self.sol_price = inputs.number("sol_oracle_price", 100_000_000)
         if "sol_market" in inputs:
             inputs.nested("sol_market").fill(market)
-            self.sol_price = inputs.nested("sol_market").int("oracle_price")
+            self.sol_price = inputs.nested("sol_market").number("oracle_price")
         if "sol_position" in inputs:
             inputs.nested("sol_position").fill(position)
         market.historical_oracle_data.last_oracle_price_twap = self.sol_price
-        market.historical_oracle_data.last_oracle_price_twap_5min = inputs.int("sol_twap_5min", self.sol_price)
+        market.historical_oracle_data.last_oracle_price_twap_5min = inputs.number("sol_twap_5min", self.sol_price)
         return market
 
     def _perp(self, inputs: Inputs) -> int:
@@ -121,7 +121,7 @@ class _Account:
         if "perp" not in inputs:
             return 0
         perp = inputs.nested("perp")
-        price = perp.int("oracle_price")
+        price = perp.number("oracle_price")
         perp.fill(self.user.perp_positions[0])
         market = make_perp_market(perp)
         market.amm.oracle_index = 2
@@ -155,7 +155,7 @@ def _withdrawable(inputs: Inputs) -> Found:
     account = _Account(inputs)
     amount = calculate_max_withdrawable_amount(
         account.user,
-        inputs.int("market_index"),
+        inputs.number("market_index"),
         account.spot_markets,
         account.perp_markets,
         account.oracles,

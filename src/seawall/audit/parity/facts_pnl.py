@@ -25,25 +25,25 @@ from seawall.state.user import PerpPosition, User
 def _update_position(inputs: Inputs) -> Found:
     position = inputs.fill(PerpPosition())
     market = make_perp_market(inputs.nested("market"))
-    market.amm.order_step_size = inputs.int("order_step_size")
-    base, quote = inputs.int("delta_base_asset_amount"), inputs.int("delta_quote_asset_amount")
+    market.amm.order_step_size = inputs.number("order_step_size")
+    base, quote = inputs.number("delta_base_asset_amount"), inputs.number("delta_quote_asset_amount")
     pnl = update_position_and_market(position, market, base, quote)
     return {"pnl": pnl, "market_quote_asset_amount": market.amm.quote_asset_amount}, position, market.amm, market
 
 
 def _net_user_pnl(inputs: Inputs) -> Found:
     amm = make_perp_market(inputs).amm
-    return {"net_user_pnl": calculate_net_user_pnl(amm, inputs.int("oracle_price"))}
+    return {"net_user_pnl": calculate_net_user_pnl(amm, inputs.number("oracle_price"))}
 
 
 def _price_divergence(inputs: Inputs) -> Found:
     market = make_perp_market(inputs)
-    return {"ok": is_price_divergence_ok_for_settle_pnl(market, inputs.int("oracle_price"))}
+    return {"ok": is_price_divergence_ok_for_settle_pnl(market, inputs.number("oracle_price"))}
 
 
 def _expiry_price(inputs: Inputs) -> Found:
     amm = make_perp_market(inputs).amm
-    price = calculate_expiry_price(amm, inputs.int("target_expiry_price"), inputs.int("total_excess_balance"))
+    price = calculate_expiry_price(amm, inputs.number("target_expiry_price"), inputs.number("total_excess_balance"))
     return {"expiry_price": price}
 
 
@@ -65,8 +65,8 @@ def _loser(inputs: Inputs) -> tuple[User, SpotMarket]:
     )
     history = quote.historical_oracle_data
     history.last_oracle_price_twap_5min = history.last_oracle_price_twap_5min or 1_000_000
-    held = inputs.int("user_quote_token_amount", 100_000_000) * 1_000
-    user.spot_positions[0].scaled_balance = inputs.int("user_quote_scaled_balance", held)
+    held = inputs.number("user_quote_token_amount", 100_000_000) * 1_000
+    user.spot_positions[0].scaled_balance = inputs.number("user_quote_scaled_balance", held)
     quote.deposit_balance = quote.deposit_balance or user.spot_positions[0].scaled_balance
     return user, quote
 
@@ -98,15 +98,15 @@ def _settle_pnl(inputs: Inputs) -> Found:
     inputs.ignore("settler")  # the authority in every fact
     if inputs.flag("isolated_position", False):
         raise UnreadableFact("v2.84.0 has no isolated positions")
-    price = inputs.int("oracle_price", 100_000_000)
-    slot = inputs.int("slot", 0)
+    price = inputs.number("oracle_price", 100_000_000)
+    slot = inputs.number("slot", 0)
     user, quote = _loser(inputs)
     market = _settled_market(inputs, price, user.perp_positions[0])
     if slot:
         market.amm.curve_update_intensity = 100  # the facts that name a slot are about the oracle's age
     divergence = PriceDivergenceGuardRails(mark_oracle_percent_divergence=100_000)
     state = State(oracle_guard_rails=OracleGuardRails(price_divergence=divergence, validity=validity_rails()))
-    quote_price = inputs.int("quote_oracle_price", 1_000_000)
+    quote_price = inputs.number("quote_oracle_price", 1_000_000)
     oracles = [
         OraclePriceData(price=quote_price, confidence=1, has_sufficient_number_of_data_points=True),
         OraclePriceData(price=price, confidence=1, delay=slot, has_sufficient_number_of_data_points=True),

@@ -42,7 +42,7 @@ def _make(inputs: Inputs) -> tuple[PerpMarket, SpotMarket]:
         ("revenue_pool_tokens", spot_market.revenue_pool),
     ):
         if name in inputs:
-            pool.scaled_balance = get_spot_balance(inputs.int(name), spot_market, DEPOSIT, False)
+            pool.scaled_balance = get_spot_balance(inputs.number(name), spot_market, DEPOSIT, False)
     return market, spot_market
 
 
@@ -51,17 +51,17 @@ def _update_pools(inputs: Inputs) -> Found:
     market, spot_market = _make(inputs)
     if "state_before_call" in inputs:
         _after_earlier_calls(inputs.nested("state_before_call"), market, spot_market)
-    user_tokens = inputs.int("user_quote_token_amount", 0)
-    claim = inputs.int("user_unsettled_pnl", 0)
+    user_tokens = inputs.number("user_quote_token_amount", 0)
+    claim = inputs.number("user_unsettled_pnl", 0)
     if "calls" not in inputs:
-        now = inputs.int("now", 0)
+        now = inputs.number("now", 0)
         pnl = update_pool_balances(market, spot_market, user_tokens, claim, now, PoolUpdateFacts())
         return {**_pools(market, spot_market), "pnl_to_settle_with_user": pnl}
     after = []
     for call in inputs.items("calls"):
         call.fill(market, "amm")
         call.fill(spot_market.insurance_fund)
-        pnl = update_pool_balances(market, spot_market, user_tokens, claim, call.int("now"), PoolUpdateFacts())
+        pnl = update_pool_balances(market, spot_market, user_tokens, claim, call.number("now"), PoolUpdateFacts())
         after.append({**_pools(market, spot_market), "pnl_to_settle_with_user": pnl})
     return {"after_each": after}
 
@@ -78,9 +78,9 @@ def _after_earlier_calls(state: Inputs, market: PerpMarket, spot_market: SpotMar
 def _revenue_pool_transfer(inputs: Inputs) -> Found:
     """The surplus that the facts name is what the market earned beyond what it has sent."""
     market, spot_market = _make(inputs)
-    market.amm.total_fee_minus_distributions = inputs.int("terminal_state_surplus") + market.amm.total_fee_withdrawn
+    market.amm.total_fee_minus_distributions = inputs.number("terminal_state_surplus") + market.amm.total_fee_withdrawn
     revenue = get_token_amount(spot_market.revenue_pool.scaled_balance, spot_market, DEPOSIT)
-    transfer = calculate_revenue_pool_transfer(market, inputs.int("amm_fee_pool_token_amount_after"), revenue)
+    transfer = calculate_revenue_pool_transfer(market, inputs.number("amm_fee_pool_token_amount_after"), revenue)
     return {"revenue_pool_transfer": transfer}
 
 

@@ -25,7 +25,7 @@ from seawall.state.perp_market import PerpMarket
 
 def _peg(inputs: Inputs) -> Found:
     names = ("quote_asset_reserve", "base_asset_reserve", "target_price")
-    return {"peg": calculate_peg_from_target_price(*(inputs.int(name) for name in names))}
+    return {"peg": calculate_peg_from_target_price(*(inputs.number(name) for name in names))}
 
 
 def _consistent_market(inputs: Inputs) -> PerpMarket:
@@ -44,7 +44,7 @@ def _consistent_market(inputs: Inputs) -> PerpMarket:
 
 def _optimal_peg(inputs: Inputs) -> Found:
     amm = _consistent_market(inputs).amm
-    peg, budget, check = calculate_optimal_peg_and_budget(amm, reserve_price(amm), inputs.int("oracle_price"))
+    peg, budget, check = calculate_optimal_peg_and_budget(amm, reserve_price(amm), inputs.number("oracle_price"))
     return {"optimal_peg": peg, "budget": budget, "check_lower_bound": check}
 
 
@@ -52,8 +52,10 @@ def _adjust_amm(inputs: Inputs) -> Found:
     """Toward a target price, with the budget named or what the fees leave."""
     market = _consistent_market(inputs)
     amm = market.amm
-    target = calculate_peg_from_target_price(amm.quote_asset_reserve, amm.base_asset_reserve, inputs.int("target_price"))
-    budget = inputs.int("budget") if "budget" in inputs else calculate_fee_pool(amm)
+    target = calculate_peg_from_target_price(
+        amm.quote_asset_reserve, amm.base_asset_reserve, inputs.number("target_price")
+    )
+    budget = inputs.number("budget") if "budget" in inputs else calculate_fee_pool(amm)
     before = reserve_price(amm)
     cost, peg = adjust_amm(market, target, budget, inputs.flag("adjust_k"))
     amm.peg_multiplier = peg
@@ -69,12 +71,12 @@ def _refresh(inputs: Inputs) -> Found:
     """One refresh, or several in one slot; of several, the lists tell the figures after each."""
     market = _consistent_market(inputs)
     amm = market.amm
-    now, slot = inputs.int("now"), inputs.int("slot")
+    now, slot = inputs.number("now"), inputs.number("slot")
     rails = OracleGuardRails(validity=validity_rails())
     if "oracle_steps" in inputs:
-        steps = [(step.int("price"), step.int("confidence"), 0) for step in inputs.items("oracle_steps")]
+        steps = [(step.number("price"), step.number("confidence"), 0) for step in inputs.items("oracle_steps")]
     else:
-        steps = [(inputs.int("oracle_price"), inputs.int("oracle_confidence"), inputs.int("oracle_delay"))]
+        steps = [(inputs.number("oracle_price"), inputs.number("oracle_confidence"), inputs.number("oracle_delay"))]
     after: list[dict[str, Any]] = []
     for price, confidence, delay in steps:
         oracle = OraclePriceData(

@@ -31,7 +31,7 @@ def make_spot_market(inputs: Inputs, **renamed: str) -> SpotMarket:
         cumulative_borrow_interest=SPOT_CUMULATIVE_INTEREST_PRECISION,
     )
     if "cumulative_interest" in inputs:
-        index = inputs.int("cumulative_interest")
+        index = inputs.number("cumulative_interest")
         market.cumulative_deposit_interest = market.cumulative_borrow_interest = index
     renamed = {"revenue_pool_scaled_balance": "revenue_pool.scaled_balance", **renamed}
     return inputs.fill(market, "insurance_fund", **renamed)
@@ -40,7 +40,7 @@ def make_spot_market(inputs: Inputs, **renamed: str) -> SpotMarket:
 def _balance_round_trip(inputs: Inputs) -> Found:
     market = make_spot_market(inputs)
     kind = BalanceType[inputs.text("balance_type")]
-    scaled = get_spot_balance(inputs.int("token_amount"), market, kind, inputs.flag("round_up"))
+    scaled = get_spot_balance(inputs.number("token_amount"), market, kind, inputs.flag("round_up"))
     return {"token_amount": get_token_amount(scaled, market, kind)}
 
 
@@ -51,7 +51,7 @@ def _update_spot_balances(inputs: Inputs) -> Found:
     position = inputs.fill(SpotPosition(), **renamed)
     direction = BalanceType[inputs.text("direction", "Borrow")]
     leaving = inputs.flag("is_leaving_drift", False)
-    update_spot_position_balance(inputs.int("token_amount"), direction, market, position, leaving)
+    update_spot_position_balance(inputs.number("token_amount"), direction, market, position, leaving)
     kind = BalanceType(position.balance_type).name
     return {"user_scaled_balance": position.scaled_balance, "user_balance_type": kind}, market
 
@@ -59,7 +59,7 @@ def _update_spot_balances(inputs: Inputs) -> Found:
 def _cumulative_deposits(inputs: Inputs) -> Found:
     market = make_spot_market(inputs, market_deposit_balance="deposit_balance")
     position = inputs.fill(SpotPosition(), cumulative_deposits_before="cumulative_deposits")
-    amount, direction = inputs.int("token_amount"), BalanceType[inputs.text("direction")]
+    amount, direction = inputs.number("token_amount"), BalanceType[inputs.text("direction")]
     update_spot_balances_and_cumulative_deposits(amount, direction, market, position, False, amount)
     return position
 
@@ -67,7 +67,7 @@ def _cumulative_deposits(inputs: Inputs) -> Found:
 def _accrual(inputs: Inputs) -> Found:
     market = make_spot_market(inputs)
     twaps = []
-    for now in inputs.ints("now_sequence") if "now_sequence" in inputs else [inputs.int("now")]:
+    for now in inputs.numbers("now_sequence") if "now_sequence" in inputs else [inputs.number("now")]:
         update_spot_market_cumulative_interest_without_oracle(market, now, InterestFacts())
         twaps.append(market.deposit_token_twap)
     computed = {
@@ -82,41 +82,41 @@ def _accrual(inputs: Inputs) -> Found:
 
 def _borrow_rate(inputs: Inputs) -> Found:
     market = make_spot_market(inputs)
-    utilization = inputs.int("utilization") if "utilization" in inputs else calculate_spot_market_utilization(market)
+    utilization = inputs.number("utilization") if "utilization" in inputs else calculate_spot_market_utilization(market)
     return {"borrow_rate": calculate_borrow_rate(market, utilization)}
 
 
 def _accumulated_interest(inputs: Inputs) -> Found:
-    borrow, deposit = calculate_accumulated_interest(make_spot_market(inputs), inputs.int("now"))
+    borrow, deposit = calculate_accumulated_interest(make_spot_market(inputs), inputs.number("now"))
     return {"borrow_interest": borrow, "deposit_interest": deposit}
 
 
 def _weighted_average(inputs: Inputs) -> Found:
-    values = (inputs.int("data1"), inputs.int("data2"), inputs.int("weight1"), inputs.int("weight2"))
+    values = (inputs.number("data1"), inputs.number("data2"), inputs.number("weight1"), inputs.number("weight2"))
     return {"result": calculate_weighted_average(*values)}
 
 
 def _on_the_hour(inputs: Inputs) -> Found:
-    seconds = on_the_hour_update(inputs.int("now"), inputs.int("last_update_ts"), inputs.int("update_period"))
+    seconds = on_the_hour_update(inputs.number("now"), inputs.number("last_update_ts"), inputs.number("update_period"))
     return {"seconds_until_next": seconds, "time_remaining_until_update": seconds}
 
 
 def _min_deposit(inputs: Inputs) -> Found:
-    twap, guard = inputs.int("deposit_token_twap"), inputs.int("withdraw_guard_threshold")
+    twap, guard = inputs.number("deposit_token_twap"), inputs.number("withdraw_guard_threshold")
     return {"min_deposit_token": calculate_min_deposit_token_amount(twap, guard)}
 
 
 def _max_borrow(inputs: Inputs) -> Found:
     inputs.ignore("max_token_borrows")  # v2.84.0 does not look at the borrow fraction here
     names = ("deposit_token_amount", "deposit_token_twap", "borrow_token_twap", "withdraw_guard_threshold")
-    return {"max_borrow_token": calculate_max_borrow_token_amount(*(inputs.int(name) for name in names))}
+    return {"max_borrow_token": calculate_max_borrow_token_amount(*(inputs.number(name) for name in names))}
 
 
 def _utilization_limits(inputs: Inputs) -> Found:
     inputs.ignore("pool_id")
     market = make_spot_market(inputs)
     deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
-    least, most = calculate_token_utilization_limits(deposits, inputs.int("borrow_token_amount"), market)
+    least, most = calculate_token_utilization_limits(deposits, inputs.number("borrow_token_amount"), market)
     return {"min_deposit_token_for_utilization": least, "max_borrow_token_for_utilization": most}
 
 
@@ -146,11 +146,11 @@ def _caps(inputs: Inputs) -> Found:
 
 
 def _log10(inputs: Inputs) -> Found:
-    return {"result": log10_floor(inputs.int("n"))}
+    return {"result": log10_floor(inputs.number("n"))}
 
 
 def _proportion(inputs: Inputs) -> Found:
-    return {"result": proportion(inputs.int("value"), inputs.int("numerator"), inputs.int("denominator"))}
+    return {"result": proportion(inputs.number("value"), inputs.number("numerator"), inputs.number("denominator"))}
 
 
 ADAPTERS: dict[str, Adapter] = {

@@ -41,7 +41,7 @@ def _mark_update(market: PerpMarket, now: int, price: int, direction: str) -> No
 
 def _mark_twap(inputs: Inputs) -> Found:
     market = make_perp_market(inputs)
-    _mark_update(market, inputs.int("now"), inputs.int("trade_price"), inputs.text("direction"))
+    _mark_update(market, inputs.number("now"), inputs.number("trade_price"), inputs.text("direction"))
     return market.amm
 
 
@@ -53,9 +53,9 @@ def _oracle_twaps(inputs: Inputs) -> Found:
     hour, five, std, conf = [], [], [], []
     for step in inputs.items("steps"):
         if "set_both_twap_ts_to" in step:
-            history.last_oracle_price_twap_ts = market.amm.last_mark_price_twap_ts = step.int("set_both_twap_ts_to")
-        price = step.int("price") if "price" in step else inputs.int("price")
-        _oracle_update(market, step.int("now"), price, step.int("confidence"))
+            history.last_oracle_price_twap_ts = market.amm.last_mark_price_twap_ts = step.number("set_both_twap_ts_to")
+        price = step.number("price") if "price" in step else inputs.number("price")
+        _oracle_update(market, step.number("now"), price, step.number("confidence"))
         hour.append(history.last_oracle_price_twap)
         five.append(history.last_oracle_price_twap_5min)
         std.append(market.amm.oracle_std)
@@ -71,10 +71,10 @@ def _oracle_twaps(inputs: Inputs) -> Found:
 def _every_second(inputs: Inputs) -> Found:
     market = make_perp_market(inputs)
     history = market.amm.historical_oracle_data
-    samples = inputs.ints("sample_when_now_equals")
-    price, confidence = inputs.int("price"), inputs.int("confidence")
+    samples = inputs.numbers("sample_when_now_equals")
+    price, confidence = inputs.number("price"), inputs.number("confidence")
     hour, five, normalised = [], [], []
-    for now in range(inputs.int("first_now"), max(samples) + 1):
+    for now in range(inputs.number("first_now"), max(samples) + 1):
         if now in samples:
             hour.append(history.last_oracle_price_twap)
             five.append(history.last_oracle_price_twap_5min)
@@ -122,9 +122,9 @@ def _memory(amm: AMM) -> list[int]:
 def _rates(inputs: Inputs) -> Found:
     """The rate of an hour without the 1/5000 offset (so do the tests), capped as for the tiers A and B."""
     amm = make_perp_market(inputs).amm
-    oracle_twap = inputs.int("oracle_price_twap")
+    oracle_twap = inputs.number("oracle_price_twap")
     cap = get_max_price_divergence_for_funding_rate(CONTRACT_TIER_B, oracle_twap)
-    spread = inputs.int("mark_price_twap") - oracle_twap
+    spread = inputs.number("mark_price_twap") - oracle_twap
     rate = div_trunc(max(-cap, min(cap, spread)) * 1_000, 24)
     rate_long, rate_short, _ = calculate_funding_rate_long_short(amm, rate)
     return {"funding_rate": rate, "funding_rate_long": rate_long, "funding_rate_short": rate_short}, amm
@@ -132,14 +132,14 @@ def _rates(inputs: Inputs) -> Found:
 
 def _divergence_cap(inputs: Inputs) -> Found:
     tier = ContractTier[inputs.text("contract_tier")]
-    return {"max_price_divergence": get_max_price_divergence_for_funding_rate(tier, inputs.int("oracle_price_twap"))}
+    return {"max_price_divergence": get_max_price_divergence_for_funding_rate(tier, inputs.number("oracle_price_twap"))}
 
 
 def _final_stage(inputs: Inputs) -> Found:
     """The whole update, with TWAPs of this very second, so that no update of theirs changes them."""
     market = make_perp_market(inputs)
     amm = market.amm
-    now = inputs.int("now")
+    now = inputs.number("now")
     history = amm.historical_oracle_data
     price = history.last_oracle_price_twap
     amm.base_asset_reserve = amm.quote_asset_reserve = amm.sqrt_k = 10**15
