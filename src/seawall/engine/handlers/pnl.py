@@ -54,7 +54,7 @@ def settle_one(tx: Transaction, ix: SettlePnl) -> None:
     require_not_paused(tx, EXCHANGE_SETTLE_PNL_PAUSED)
     user = tx.write_user(ix.user)
     tx.write_quote_market()
-    _settle_market(tx, user, ix.market_index, MUST_SETTLE, MARGIN_NOT_JUDGED)
+    settle_market(tx, user, ix.market_index, MUST_SETTLE, MARGIN_NOT_JUDGED)
     _check_quote_vault(tx)
 
 
@@ -72,12 +72,15 @@ def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
         user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
     )
     for market_index in ix.market_indexes:
-        _settle_market(tx, user, market_index, mode, int(meets))
+        settle_market(tx, user, market_index, mode, int(meets))
     _check_quote_vault(tx)
 
 
-def _settle_market(tx: Transaction, user: User, market_index: int, mode: int, margin_verdict: int) -> None:
-    """Refresh a market's AMM and settle the user's P&L in it; in a market in Settlement close the position."""
+def settle_market(tx: Transaction, user: User, market_index: int, mode: int, margin_verdict: int) -> SettlePnlFacts:
+    """Refresh a market's AMM and settle the user's P&L in it; in a market in Settlement close the position.
+
+    User and quote market are checked out already. What cut the claim goes to the receipt; errors explain themselves.
+    """
     market = tx.write_perp_market(market_index)
     interest, funding, facts = InterestFacts(), FundingPaymentFacts(), SettlePnlFacts()
     expired = market.status == STATUS_SETTLEMENT
@@ -103,6 +106,7 @@ def _settle_market(tx: Transaction, user: User, market_index: int, mode: int, ma
     if facts.settled:
         _emit_settlement(tx, user, facts, "ExpiredPosition" if expired else "None")
     update_last_active_slot(user, tx.slot)
+    return facts
 
 
 def _emit_settlement(tx: Transaction, user: User, facts: SettlePnlFacts, explanation: str) -> None:

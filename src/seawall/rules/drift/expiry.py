@@ -182,7 +182,9 @@ def settle_expired_position(
     facts.quote_entry_amount = position.quote_entry_amount
     facts.pools.pnl_pool_before = get_pool_token_amount(market.pnl_pool, spot_market)
     close_position_at_expiry_price(position, market, state)
+    facts.unrealized_pnl = position.quote_asset_amount
     facts.claimable_pnl = position.quote_asset_amount
+    facts.pools.pnl_pool_available = facts.pools.pnl_pool_before
     pnl = update_pnl_pool_and_user_balance(market, spot_market, user, position.quote_asset_amount)
     update_quote_asset_amount(position, market, -pnl)
     update_settled_pnl(user, position, pnl)
