@@ -1,0 +1,158 @@
+"""Kill the process that writes a venue, two hundred times and more, and look at what is left.
+
+A child applies groups of instructions and tells through a pipe which receipts it was handed. At a random moment it gets
+SIGKILL: while it opens the venue, replays, commits, takes a snapshot, or closes. Then every acknowledged instruction
+must be in the journal, once, with the receipt that was handed out; and the state that comes back must have the root
+that a machine of its own reaches by executing the journal from its first entry on. The next child goes on from there.
+"""
+
+import os
+import random
+import select
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from seawall import Clock, Request, Venue
+from seawall.engine.machine import Machine
+from seawall.engine.receipts import encode_receipt
+from seawall.engine.recovery import reexecute
+from seawall.instructions.base import Instruction, encode
+from seawall.instructions.venue_setup import AddOracle, Initialize, InitializeUser, PostOraclePrice
+
+VENUES = 8
+KILLS = 26
+LONGEST_LIFE = 0.07
+SNAPSHOT_EVERY = 300
+GROUPS = (1, 1, 2, 7, 40, 150)
+
+
+def instruction_of(key: str) -> tuple[Instruction, str]:
+    """What is asked under an idempotency key, and by whom: always the same, so that both sides know it."""
+    number = int(key.partition("-")[2])
+    kind = random.Random(key).randrange(10)
+    if kind < 6:
+        return PostOraclePrice(oracle="SOL", price=1 + number), "@admin"
+    if kind < 8:
+        return InitializeUser(user=f"@{key}"), f"@{key}"
+    if kind == 8:
+        return PostOraclePrice(oracle="unknown", price=1), "@admin"  # OracleNotFound: refusals are journalled too
+    return PostOraclePrice(oracle="SOL", price=1), "@mallory"  # Unauthorized
+
+
+def requests(life: str, rng: random.Random, numbers: range, clock: int) -> Iterator[Request]:
+    """New requests with these numbers, now and then with one from before sent again."""
+    for i in numbers:
+        key = f"{life}-{i}"
+        yield Request(*instruction_of(key), Clock.at(clock), key)
+        if rng.random() < 0.05:
+            again = f"{life}-{rng.randint(0, i)}"
+            yield Request(*instruction_of(again), Clock.at(0), again)
+
+
+def live(path: Path, life: str, acknowledge: int) -> None:
+    """The child: apply groups for ever, acknowledge each receipt by its number, key and hash; now and then reopen."""
+    rng = random.Random(life)
+    number = 0
+    while True:
+        venue = Venue.open(path, snapshot_every=SNAPSHOT_EVERY)
+        while rng.random() < 0.95:
+            numbers = range(number, number + rng.choice(GROUPS))
+            group = list(requests(life, rng, numbers, max(0, venue.tip.unix_timestamp) + rng.randint(0, 1)))
+            receipts = venue.apply_many(group)
+            number = numbers.stop
+            lines = [
+                f"{receipt.sequence} {request.idempotency_key} {sha256(encode_receipt(receipt)).hexdigest()}\n"
+                for request, receipt in zip(group, receipts, strict=True)
+            ]
+            os.write(acknowledge, "".join(lines).encode())
+        venue.close()
+
+
+def kill_once(path: Path, life: str, delay: float, from_first: bool) -> list[str]:
+    """Kill a child ``delay`` seconds after its birth, or after its first acknowledgement; what it acknowledged."""
+    heard, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(heard)
+            live(path, life, tell)
+        except BaseException:
+            os.write(tell, f"\nFAILED {traceback.format_exc()}".encode())
+        finally:
+            os._exit(1)
+    os.close(tell)
+    said = bytearray()
+    end = None if from_first else time.monotonic() + delay
+    killed = False
+    while True:
+        patience = None if killed else 60.0 if end is None else max(0.0, end - time.monotonic())
+        ready, _, _ = select.select([heard], [], [], patience)
+        if ready:
+            piece = os.read(heard, 1 << 16)
+            if not piece:
+                break
+            said += piece
+            end = end or time.monotonic() + delay
+        elif not killed:
+            os.kill(child, signal.SIGKILL)
+            killed = True
+    os.close(heard)
+    os.waitpid(child, 0)
+    text = said.decode()
+    assert "FAILED" not in text, text
+    # a line without its end was being written when the child died: nobody received it
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def found(venue: Venue, lines: list[str]) -> None:
+    """Every acknowledged instruction is in the journal, once, with the receipt that was handed out."""
+    seen: dict[str, int] = {}
+    for line in lines:
+        sequence, key, digest = line.split()
+        entry = venue.journal.entry(int(sequence))
+        assert entry is not None, f"acknowledged and gone: {line}"
+        assert entry.idempotency_key == key
+        assert entry.instruction == encode(instruction_of(key)[0])
+        assert sha256(entry.outcome).hexdigest() == digest
+        assert seen.setdefault(key, entry.sequence) == entry.sequence
+        assert venue.journal.by_key([key])[key].sequence == entry.sequence
+
+
+@pytest.mark.parametrize("number", range(VENUES))
+def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, number: int) -> None:
+    """SIGKILL at random moments: acknowledged instructions are all there, once; root equals a replay from genesis."""
+    path = tmp_path / "venue.db"
+    with Venue.open(path) as venue:
+        venue.apply(Initialize(admin="@admin"), "@admin", at=0)
+        venue.apply(AddOracle(name="SOL", price=5), "@admin", at=0)
+    rng = random.Random(number)
+    referee = Machine()
+    acknowledged: list[str] = []
+    for kill in range(KILLS):
+        from_first = kill % 3 > 0
+        lines = kill_once(path, f"{number}.{kill}", rng.uniform(0, LONGEST_LIFE), from_first)
+        assert lines or not from_first
+        acknowledged += lines
+        # read-only: the next child must find the files as the killed one left them
+        with Venue.open(path, read_only=True) as venue:
+            found(venue, lines)
+            for entry in venue.journal.entries(referee.sequence):
+                reexecute(referee, entry, "the referee")
+            assert referee.sequence == venue.sequence
+            assert referee.store.root() == venue.root()
+    with Venue.open(path) as venue:
+        found(venue, acknowledged)
+        keys = [entry.idempotency_key for entry in venue.journal.entries() if entry.idempotency_key is not None]
+        assert len(keys) == len(set(keys))
+        assert referee.store.root() == venue.root()
+
+
+def test_at_least_two_hundred_kills() -> None:
+    """The numbers above amount to what is promised."""
+    assert VENUES * KILLS >= 200
