@@ -7,6 +7,7 @@ from typing import Any
 from seawall.audit.parity.unmodelled import reason
 from seawall.engine.store import Store
 from seawall.engine.tables import Table
+from seawall.errors import SettlementError
 from seawall.keys import key_from_text, key_to_text
 from seawall.records import Record, flatten, from_json, set_path
 from seawall.state.exchange import State, VenueConfig
@@ -31,6 +32,10 @@ class UnreadableError(Exception):
     """A recorded file cannot be read; the message says where and why."""
 
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, SettlementError, TypeError, ValueError)
+"""What reading data of another shape than a recording's can raise."""
+
+
 class Recording:
     """The recorded accounts by label, and where each lives in the engine's tables."""
 
@@ -39,6 +44,8 @@ class Recording:
         self.places: dict[str, tuple[Table[Any], int]] = {}
         self.authorities: dict[str, str] = {}
         self.admin = ""
+        self.orders: dict[str, list[dict[str, Any]]] = {}
+        """The order slots of every recorded user by its name, for ``orders.py`` alone."""
         self.oracle_names: list[str] = []
         self._load_oracles(header)
         for label, account in header["accounts"].items():
@@ -109,6 +116,7 @@ class Recording:
         elif isinstance(item, User):
             item.address = key_from_text(account["pubkey"])
             self.authorities[label.removeprefix("user.").split("#")[0]] = data["authority"]
+            self.orders[label.removeprefix("user.")] = [dict(order) for order in data.get("orders", [])]
         elif isinstance(item, State):
             self.admin = data["admin"]
         self.places[label] = (table, _append(table, item))

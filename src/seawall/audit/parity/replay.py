@@ -6,15 +6,16 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
-from seawall.audit.parity.recorded import Recording, UnreadableError, first_difference, vault_place
+from seawall.audit.parity import orders  # noqa: F401 - registers the translators of order lines
+from seawall.audit.parity.recorded import MALFORMED, Recording, UnreadableError, first_difference, vault_place
 from seawall.audit.parity.translate import translate
 from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_EVENTS
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.transaction import Change
 from seawall.engine.venue import Machine, Request
-from seawall.errors import ErrorCode, SettlementError
+from seawall.errors import ErrorCode
 from seawall.instructions.venue_setup import PostOraclePrice
 from seawall.records import Record
 
@@ -24,8 +25,7 @@ PROGRAM_NAMES = {ErrorCode.AccountAlreadyInUse.name: "Custom(0)", ErrorCode.Toke
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON lines of a recorded file, plain or gzipped; ``UnreadableError`` names the line."""
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as file:
+        with _open(path) as file:
             for number, text in enumerate(file, 1):
                 try:
                     line = json.loads(text)
@@ -40,12 +40,19 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise UnreadableError(f"{path}: {error}") from None
 
 
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8"))
+    return path.open(encoding="utf-8")
+
+
 def replay_file(path: Path) -> Iterator[tuple[int, str, str | None]]:
     """Every instruction of a recorded file: its number, its name, and the first difference (None: none)."""
     replay: Replay | None = None
     number = 0
     try:
-        for number, line in enumerate(read_lines(path), 1):
+        for line in read_lines(path):
+            number += 1
             if replay is None:
                 replay = start_replay(line)
             elif line["kind"] in ("ix", "vec"):
@@ -61,10 +68,6 @@ def replay_file(path: Path) -> Iterator[tuple[int, str, str | None]]:
         raise UnreadableError(f"{path}:{number}: malformed: {error!r}") from error
     if replay is None:
         raise UnreadableError(f"{path}: the file is empty")
-
-
-MALFORMED = (ArithmeticError, AttributeError, LookupError, SettlementError, TypeError, ValueError)
-"""What reading a line of another shape than a recording's can raise."""
 
 
 def start_replay(header: dict[str, Any]) -> "Replay":
@@ -190,7 +193,8 @@ class Replay:
     @staticmethod
     def _is_modelled(name: str, fields: dict[str, Any]) -> bool:
         if name == "OrderActionRecord":
-            return bool(fields["action"] == "Fill")
+            # what a user cancels moves no money; what the program cancels may pay a filler
+            return bool(fields["action"] == "Fill" or fields["action_explanation"] == "OrderExpired")
         return name not in UNMODELLED_EVENTS
 
 
@@ -238,6 +242,7 @@ class TraceReplay(Replay):
         reference.store = type(self.recording.store)()
         reference.places = {}
         reference.authorities = {}
+        reference.orders = self.recording.orders
         reference._oracle_index = self.recording._oracle_index
         reference.add_account(line["account"], line)
         table, index = reference.places[line["account"]]

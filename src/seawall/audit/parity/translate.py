@@ -11,12 +11,22 @@ Translator = Callable[[Recording, dict[str, Any]], tuple[Instruction, str] | Non
 TRANSLATORS: dict[str, Translator] = {}
 """Instructions whose recorded form differs from the engine's; None: nothing of Seawall's happens."""
 
+OBSERVERS: list[Callable[[Recording, dict[str, Any]], None]] = []
+"""Called with every line after it was translated."""
+
 _USER_FIELDS = ("user", "from_user", "to_user", "liquidator")
 _ACTOR_FIELDS = {"from": "from_user", "to": "to_user"}
 
 
 def translate(recording: Recording, line: dict[str, Any]) -> tuple[Instruction, str] | None:
     """The engine's instruction and its signer for a recorded line."""
+    translated = _translate(recording, line)
+    for observe in OBSERVERS:
+        observe(recording, line)
+    return translated
+
+
+def _translate(recording: Recording, line: dict[str, Any]) -> tuple[Instruction, str] | None:
     name = line["ix"]
     if name in TRANSLATORS:
         return TRANSLATORS[name](recording, line)
