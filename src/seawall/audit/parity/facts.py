@@ -21,7 +21,7 @@ from seawall.audit.parity.facts_pools import ADAPTERS as POOL_ADAPTERS
 from seawall.audit.parity.facts_refresh import ADAPTERS as REFRESH_ADAPTERS
 from seawall.audit.parity.facts_spot import ADAPTERS as SPOT_ADAPTERS
 from seawall.audit.parity.facts_twaps import ADAPTERS as TWAP_ADAPTERS
-from seawall.audit.parity.recorded import UnreadableError
+from seawall.audit.parity.recorded import MALFORMED, UnreadableError
 from seawall.errors import SettlementError
 
 ADAPTERS: dict[str, Adapter] = {
@@ -87,6 +87,8 @@ def replay_facts(path: Path) -> Iterator[tuple[int, str, str | None]]:
                 yield fact.number, fact.function, compare(fact)
             except UnreadableFact as error:
                 raise UnreadableError(f"{path}: fact {fact.number} ({fact.function}): {error}") from None
+            except MALFORMED as error:
+                raise UnreadableError(f"{path}: fact {fact.number} ({fact.function}): malformed: {error!r}") from error
 
 
 def count_left_out(path: Path) -> int:

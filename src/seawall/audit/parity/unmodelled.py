@@ -16,9 +16,11 @@ UNMODELLED_FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("State", r"whitelist_mint|discount_mint|srm_vault|signer_nonce", _PROGRAM),
     ("SpotMarket", r"pubkey|oracle|mint|vault|insurance_fund\.vault|oracle_source", _ADDRESS),
     ("SpotMarket", r"historical_index_data\..*", "index prices of an external spot venue; read by no modelled rule"),
-    ("SpotMarket", r"flash_loan_(initial_token_)?amount", "lives inside one transaction of the program only"),
+    ("SpotMarket", r"flash_loan_amount|flash_loan_initial_token_amount", "lives inside one transaction only"),
     ("SpotMarket", r"max_position_size", "stored and read by no rule"),
-    ("PerpMarket", r"pubkey|amm\.oracle|amm\.oracle_source|contract_type|amm\.max_position_size", _ADDRESS),
+    ("PerpMarket", r"pubkey|amm\.oracle|amm\.oracle_source", _ADDRESS),
+    ("PerpMarket", r"contract_type", "always Perpetual; read by no modelled rule"),
+    ("PerpMarket", r"amm\.max_position_size", "stored and read by no rule"),
     ("PerpMarket", r"amm\.(base|quote)_asset_amount_per_lp|amm\.user_lp_shares|amm\.total_fee_earned_per_lp", _LP),
     ("PerpMarket", r"amm\.target_base_asset_amount_per_lp|amm\.per_lp_base", _LP),
     ("PerpMarket", r"amm\.(base|quote)_asset_amount_with_unsettled_lp", _LP),
@@ -26,7 +28,7 @@ UNMODELLED_FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("User", r"last_add_perp_lp_shares_ts", _LP),
     ("User", r"perp_positions\.\d+\.(lp_shares|per_lp_base|remainder_base_asset_amount)", _LP),
     ("User", r"perp_positions\.\d+\.last_(base|quote)_asset_amount_per_lp", _LP),
-    ("ProtocolIfSharesTransferConfig", r"padding\..*|padding", _PADDING),
+    ("ProtocolIfSharesTransferConfig", r"padding", _PADDING),
 )
 
 UNMODELLED_EVENT_FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
