@@ -23,6 +23,13 @@ from seawall.rules.common.amm_twaps import (
 from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.margin import meets_margin_requirement, update_liquidation_status
+from seawall.rules.common.open_orders import (
+    is_in_settlement,
+    is_order_position_reducing,
+    release_order,
+    reserved_base,
+    signed_base,
+)
 from seawall.rules.common.oracles import (
     ACTION_FILL_ORDER_AMM,
     ACTION_ORACLE_ORDER_PRICE,
@@ -34,14 +41,9 @@ from seawall.rules.common.perp_orders import (
     calculate_fill_price,
     can_reward_user_with_perp_pnl,
     fill_reservation,
-    is_in_settlement,
     is_oracle_too_divergent_with_twap_5min,
-    is_order_position_reducing,
     open_interest,
-    release_order,
-    reserved_base,
     should_cancel_reduce_only_order,
-    signed_base,
     unfilled_base_asset_amount,
     validate_fill_price_within_price_bands,
 )

@@ -19,14 +19,16 @@ from seawall.instructions.perp_fills import (
     RestingPerpOrder,
 )
 from seawall.rules.common.margin import check_place_order_margin_requirement, validate_user_not_being_liquidated
-from seawall.rules.common.perp_orders import (
+from seawall.rules.common.open_orders import (
     check_market_takes_orders,
-    check_reserved_order,
-    is_new_order_risk_increasing,
     release_order,
     reserve_order,
     reserved_base,
     standardize_base_asset_amount,
+)
+from seawall.rules.common.perp_orders import (
+    check_reserved_order,
+    is_new_order_risk_increasing,
 )
 from seawall.rules.common.perp_positions import (
     find_perp_position,

@@ -1,4 +1,6 @@
-"""What resting perp orders reserve, and the tests that placing and filling an order share. Base 1e9, prices 1e6.
+"""The tests that placing and filling a perp order share, and what a fill takes off a resting order.
+
+Base 1e9, prices 1e6.
 
 Source: instructions.md §2.6; amm-and-funding.md §3; margin.md §6; ``controller/orders.rs``, ``math/orders.rs``.
 """
@@ -13,56 +15,37 @@ from seawall.arithmetic import (
     checked_u64,
     div_ceil,
     div_trunc,
+    pow10,
     sub_saturating,
     to_u64,
 )
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
+from seawall.rules.common.open_orders import (
+    decrease_open_bids_and_asks,
+    limit_to_reducing,
+    release_order,
+)
 from seawall.rules.common.perp_positions import (
     PERP_POSITIONS,
     find_perp_position,
     is_perp_position_available,
     reset_perp_position,
 )
-from seawall.state.enums import LONG, STATUS_DELISTED, STATUS_INITIALIZED, STATUS_REDUCE_ONLY, STATUS_SETTLEMENT
+from seawall.state.enums import LONG, STATUS_REDUCE_ONLY
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.orders import PerpOrder
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.user import PerpPosition, User
+
+PERP_DECIMALS: Final = 9
+"""Decimals of every perp base amount."""
 
 FILL_PRICE_TWAP_BAND: Final = 500_000
 """50 %: the band around the 5-minute TWAP is never narrower, whatever the guard rails say."""
 
 
 # --- sizes -----------------------------------------------------------------------------------------------------
-
-
-@rule
-def standardize_base_asset_amount(base_asset_amount: int, step_size: int) -> int:
-    """The largest multiple of the step that is not above ``base_asset_amount``; ``MathError`` for a step of 0."""
-    return div_trunc(base_asset_amount, step_size) * step_size
-
-
-@rule
-def signed_base(direction: int, base_asset_amount: int) -> int:
-    """+base for a Long, −base for a Short."""
-    if direction == LONG:
-        return base_asset_amount
-    return -base_asset_amount
-
-
-@rule
-def limit_to_reducing(direction: int, base_asset_amount: int, position_base: int) -> int:
-    """What of a size only reduces the position: at most the position, and nothing on its own side."""
-    if direction == LONG:
-        room = -position_base
-    else:
-        room = position_base
-    if room < 0:
-        return 0
-    if base_asset_amount > room:
-        return room
-    return base_asset_amount
 
 
 @rule
@@ -75,14 +58,6 @@ def unfilled_base_asset_amount(order: PerpOrder, position_base: int) -> int:
     if order.reduce_only and not order.post_only:
         return limit_to_reducing(order.direction, unfilled, position_base)
     return unfilled
-
-
-@rule
-def is_order_position_reducing(direction: int, base_asset_amount: int, position_base: int) -> bool:
-    """Whether an order of that size can only reduce the position. Source: ``math/orders.rs``."""
-    if direction == LONG:
-        return position_base < 0 and base_asset_amount <= -position_base
-    return position_base > 0 and base_asset_amount <= position_base
 
 
 @rule
@@ -100,50 +75,6 @@ def open_interest(amm: AMM) -> int:
 
 
 # --- reservations ----------------------------------------------------------------------------------------------
-
-
-@rule
-def increase_open_bids_and_asks(position: PerpPosition, direction: int, base_asset_amount: int) -> None:
-    """Reserve ``base_asset_amount`` on the order's side; ``MathError`` beyond i64."""
-    if direction == LONG:
-        position.open_bids = checked_i64(position.open_bids + base_asset_amount)
-    else:
-        position.open_asks = checked_i64(position.open_asks - base_asset_amount)
-
-
-@rule
-def decrease_open_bids_and_asks(position: PerpPosition, direction: int, base_asset_amount: int) -> None:
-    """Free ``base_asset_amount`` on the order's side; ``OrderDoesNotExist`` where less is reserved."""
-    if base_asset_amount > reserved_base(position, direction):
-        raise SettlementError(ErrorCode.OrderDoesNotExist)
-    if direction == LONG:
-        position.open_bids = position.open_bids - base_asset_amount
-    else:
-        position.open_asks = position.open_asks + base_asset_amount
-
-
-@rule
-def reserved_base(position: PerpPosition, direction: int) -> int:
-    """Base that resting orders of a side reserve."""
-    if direction == LONG:
-        return position.open_bids
-    return -position.open_asks
-
-
-@rule
-def reserve_order(position: PerpPosition, direction: int, base_asset_amount: int) -> None:
-    """An order enters the book: one more open order, its size reserved."""
-    position.open_orders = position.open_orders + 1
-    increase_open_bids_and_asks(position, direction, base_asset_amount)
-
-
-@rule
-def release_order(position: PerpPosition, direction: int, base_asset_amount: int) -> None:
-    """An order leaves the book with ``base_asset_amount`` unfilled; ``OrderDoesNotExist`` where none is."""
-    if position.open_orders == 0:
-        raise SettlementError(ErrorCode.OrderDoesNotExist)
-    decrease_open_bids_and_asks(position, direction, base_asset_amount)
-    position.open_orders = position.open_orders - 1
 
 
 @rule
@@ -173,23 +104,6 @@ def can_reward_user_with_perp_pnl(user: User, market_index: int) -> bool:
 
 
 # --- tests of placing ------------------------------------------------------------------------------------------
-
-
-@rule
-def is_in_settlement(status: int, expiry_ts: int, now: int) -> bool:
-    """Whether a market of either kind no longer trades. Source: instructions.md §1.3."""
-    if status == STATUS_SETTLEMENT:
-        return True
-    return status == STATUS_DELISTED or (expiry_ts != 0 and now >= expiry_ts)
-
-
-@rule
-def check_market_takes_orders(status: int, expiry_ts: int, now: int) -> None:
-    """``MarketBeingInitialized``, ``MarketPlaceOrderPaused``. Source: instructions.md §2.6."""
-    if status == STATUS_INITIALIZED:
-        raise SettlementError(ErrorCode.MarketBeingInitialized)
-    if is_in_settlement(status, expiry_ts, now):
-        raise SettlementError(ErrorCode.MarketPlaceOrderPaused)
 
 
 @rule
@@ -227,14 +141,17 @@ def check_reserved_order(market: PerpMarket, position: PerpPosition, order: Perp
 
 
 @rule
-def calculate_quote_asset_amount_for_maker_order(base_asset_amount: int, price: int, direction: int) -> int:
-    """Quote (1e6) of a perp fill at a price: floor where the side in question is Long, ceiling where it is Short.
+def calculate_quote_asset_amount_for_maker_order(
+    base_asset_amount: int, price: int, base_decimals: int, direction: int
+) -> int:
+    """Quote (1e6) of a fill at a price: floor where the side in question is Long, ceiling where it is Short.
 
     Source: fees.md §3; ``math/orders.rs::calculate_quote_asset_amount_for_maker_order``.
     """
+    precision = pow10(base_decimals)
     if direction == LONG:
-        return to_u64(base_asset_amount * price // BASE_PRECISION)
-    return to_u64(div_ceil(base_asset_amount * price, BASE_PRECISION))
+        return to_u64(base_asset_amount * price // precision)
+    return to_u64(div_ceil(base_asset_amount * price, precision))
 
 
 @rule

@@ -34,12 +34,12 @@ from seawall.rules.common.amm_curve import (
 from seawall.rules.common.amm_spread import update_spread_reserves
 from seawall.rules.common.amm_twaps import perp_sanitize_clamp_denominator, update_mark_twap_from_estimates
 from seawall.rules.common.amm_validation import MAX_BASE_ASSET_AMOUNT_WITH_AMM
+from seawall.rules.common.open_orders import signed_base, standardize_base_asset_amount
 from seawall.rules.common.perp_orders import (
+    PERP_DECIMALS,
     calculate_quote_asset_amount_for_maker_order,
     can_reward_user_with_perp_pnl,
     fill_reservation,
-    signed_base,
-    standardize_base_asset_amount,
     unfilled_base_asset_amount,
     validate_fill_price,
 )
@@ -381,7 +381,9 @@ def trade_with_amm(
     update_mark_twap_from_estimates(amm, now, trade_price, direction, clamp_denominator)
     quote, surplus = swap_base_asset(amm, base_asset_amount, direction)
     if fixed_price != NO_LIMIT:
-        fixed_quote = calculate_quote_asset_amount_for_maker_order(base_asset_amount, fixed_price, direction)
+        fixed_quote = calculate_quote_asset_amount_for_maker_order(
+            base_asset_amount, fixed_price, PERP_DECIMALS, direction
+        )
         if direction == LONG:
             surplus = fixed_quote - quote
         else:
@@ -421,7 +423,7 @@ def trade_with_maker(
     """
     direction = maker_order.direction
     price = maker_order.price
-    quote = calculate_quote_asset_amount_for_maker_order(base_asset_amount, price, direction)
+    quote = calculate_quote_asset_amount_for_maker_order(base_asset_amount, price, PERP_DECIMALS, direction)
     taker_direction = LONG
     if direction == LONG:
         taker_direction = SHORT
