@@ -1,0 +1,113 @@
+"""Execute a journal once more from its first entry, on an empty machine, and compare everything it says.
+
+Opening a venue trusts its last snapshot (after verifying it); this trusts nothing: SQLite's structures, the hash chain
+of the whole journal, every outcome in full, the effects on the state entry by entry, each snapshot's state root where
+it was taken, and the conservation of every token on the way and at the end.
+"""
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from seawall.audit.conservation import History, check_state
+from seawall.engine.machine import Machine
+from seawall.engine.receipts import Limit, Receipt, decode_receipt, encode_receipt
+from seawall.engine.recovery import reexecute
+from seawall.ledger.errors import JournalDamaged, ReplayDiffers
+from seawall.ledger.journal import START, Journal, Tip, tip_of, verified
+from seawall.ledger.snapshots import Header, read_header, snapshots
+from seawall.ledger.sqlite import SqliteJournal
+
+
+class Replayed(NamedTuple):
+    """What a replay found: the machine at the end, the journal's tip, how many instructions were refused.
+
+    ``snapshots`` are the sequence numbers at which a snapshot's state root was compared, and equal; ``reworded`` the
+    entries whose outcome is the same but explained in other words, by another version of Seawall; ``findings`` what is
+    not accounted for (empty: nothing).
+    """
+
+    machine: Machine
+    tip: Tip
+    refused: int
+    snapshots: list[int]
+    reworded: list[int]
+    history: History
+    findings: list[str]
+
+
+def replay_venue(path: str | os.PathLike[str], progress: Callable[[int], None] | None = None) -> Replayed:
+    """Verify and execute again the whole journal of the venue stored at ``path``, which may be in use.
+
+    ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` for the first thing that is not what it should be.
+    ``progress`` is told each sequence number.
+    """
+    journal = SqliteJournal(path, read_only=True)
+    try:
+        journal.check_whole()
+        headers = [read_header(found) for found in snapshots(journal.path)]
+        return replay(journal, headers, progress)
+    finally:
+        journal.close(in_order=False)
+
+
+def replay(
+    journal: Journal, headers: list[Header] | None = None, progress: Callable[[int], None] | None = None
+) -> Replayed:
+    """Execute a journal from genesis and compare; ``headers`` are those of the snapshots to compare with."""
+    waiting = {header.sequence: header for header in headers or []}
+    machine, tip = Machine(), START
+    refused = 0
+    compared: list[int] = []
+    reworded: list[int] = []
+    history = History()
+    for entry in verified(journal):
+        receipt = reexecute(machine, entry, journal.name)
+        refused += not receipt.ok
+        history.add(receipt, machine.store)
+        if encode_receipt(receipt) != entry.outcome:
+            _require_same_but_for_words(receipt, entry.outcome, journal.name)
+            reworded.append(entry.sequence)
+        tip = tip_of(entry)
+        header = waiting.pop(entry.sequence, None)
+        if header is not None:
+            _compare_snapshot(header, tip, machine, journal.name)
+            compared.append(entry.sequence)
+        if progress is not None:
+            progress(entry.sequence)
+    if waiting:
+        raise JournalDamaged(
+            f"{journal.name}: there is a snapshot at {min(waiting)}, but the journal ends with {tip.sequence}"
+        )
+    findings = history.check(machine.store) + check_state(machine.store).findings
+    return Replayed(machine, tip, refused, compared, reworded, history, findings)
+
+
+def _require_same_but_for_words(receipt: Receipt, recorded: bytes, name: str) -> None:
+    ours, theirs = _without_words(decode_receipt(encode_receipt(receipt))), _without_words(decode_receipt(recorded))
+    for field in Receipt.__struct_fields__:
+        if getattr(ours, field) != getattr(theirs, field):
+            raise ReplayDiffers(
+                f"{name}: executed again, entry {receipt.sequence} ({receipt.ix}) tells other {field}: "
+                f"{getattr(ours, field)!r} instead of {getattr(theirs, field)!r}"
+            )
+
+
+def _without_words(receipt: Receipt) -> Receipt:
+    """The receipt without what only explains: sentences, notes, and the limits that illustrate a refusal."""
+    if receipt.refusal is not None:
+        refusal = msgspec.structs.replace(receipt.refusal, message="", would_pass="")
+        return msgspec.structs.replace(receipt, refusal=refusal, limits=[])
+    return msgspec.structs.replace(receipt, limits=[Limit(x.name, x.value, x.asked) for x in receipt.limits])
+
+
+def _compare_snapshot(header: Header, tip: Tip, machine: Machine, name: str) -> None:
+    if header.chain != tip.hash.hex():
+        raise ReplayDiffers(f"{name}: the snapshot at {header.sequence} belongs to another journal")
+    root = machine.store.root()
+    if header.root != root:
+        raise ReplayDiffers(
+            f"{name}: the snapshot at {header.sequence} has the state root {header.root}, the replay {root}"
+        )
