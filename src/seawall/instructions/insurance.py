@@ -105,10 +105,12 @@ class AdminRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 
 
 class DepositIntoInsuranceFund(Instruction, frozen=True, kw_only=True):
-    """Give ``amount`` tokens to an insurance fund: a plain transfer into its vault, no shares. Signer: anyone.
+    """Give ``amount`` tokens to an insurance fund: a plain transfer into its vault, no shares.
 
-    Every share gains; while no shares exist, the protocol will own them. Source: insurance.md §5.2.
+    Every share gains; while no shares exist, the protocol will own them. Signer: ``authority``, who pays.
+    Source: insurance.md §5.2.
     """
 
+    authority: Key
     market_index: u16
     amount: u64

@@ -269,10 +269,11 @@ def admin_remove_stake(tx: Transaction, ix: AdminRemoveInsuranceFundStake) -> No
 
 def deposit_into_insurance_fund(tx: Transaction, ix: DepositIntoInsuranceFund) -> None:
     """Give tokens to a fund; ``InsufficientDeposit``, ``TokenInsufficientFunds``. Source: insurance.md §5.2."""
+    authority = key_from_text(ix.authority)
+    tx.require_signer(authority, "payer")
     if ix.amount == 0:
         raise SettlementError(ErrorCode.InsufficientDeposit)
-    tx.spot_market(ix.market_index)
-    tx.stake_tokens(tx.signer, ix.market_index, ix.amount)
+    tx.stake_tokens(authority, ix.market_index, ix.amount)
 
 
 def emit_stake(tx: Transaction, action: str, authority: bytes, market_index: int, facts: StakeFacts) -> None:
