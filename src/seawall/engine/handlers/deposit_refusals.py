@@ -38,7 +38,9 @@ def explain_withdrawal(
         return error
     try:
         trial = Trial(tx.store, tx.clock, ref, market_index, transfer)
-        limits = trial.limits(error.code, amount)
+        code, limits = trial.refusal(amount)
+        if code != error.code.name:
+            return error
         message = _shortage(tx, user) if error.code == ErrorCode.InsufficientCollateral else ""
         message = message or "; ".join(limit.note for limit in limits)
         largest = trial.largest()

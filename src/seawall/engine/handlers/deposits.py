@@ -105,12 +105,13 @@ def withdraw(tx: Transaction, ix: Withdraw) -> None:
     amount = ix.amount
     if ix.reduce_only or market.status == STATUS_REDUCE_ONLY:
         amount = reduce_only_amount(tx, user, position, market, amount)
+    asked = amount
     if qualifies_for_withdraw_fee(user, tx.user_stats(user.authority), tx.slot):
         stats = tx.write_user_stats(user.authority)
         fee = charge_withdraw_fee(market, tx.spot_oracle(ix.market_index).price, user, stats)
         tx.limit("withdraw_fee", fee, amount, "an account that withdraws often and much pays this fee in tokens")
         amount = sub_checked(amount, fee)
-    take_out(tx, user, ix.user, ix.market_index, amount, transfer=False)
+    take_out(tx, user, ix.user, ix.market_index, amount, asked, False)
     emit_deposit(tx, user, market, "Withdraw", amount, "Borrow" if is_borrow(position) else "None")
     tx.send(user.authority, ix.market_index, amount)
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
@@ -150,7 +151,7 @@ def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     require_not_bankrupt(source)
     market = tx.write_spot_market(ix.market_index)
     accrue_with_oracle(tx, market)
-    take_out(tx, source, ix.from_user, ix.market_index, ix.amount, transfer=True)
+    take_out(tx, source, ix.from_user, ix.market_index, ix.amount, ix.amount, True)
     emit_deposit(tx, source, market, "Withdraw", ix.amount, "Transfer", target)
     increment_total_deposits(target, ix.amount, market.decimals, tx.spot_oracle(ix.market_index).price)
     position = target.spot_positions[force_get_spot_position_index(target, ix.market_index)]
@@ -240,12 +241,12 @@ def swap(tx: Transaction, ix: Swap) -> None:
 # --- shared steps ----------------------------------------------------------------------------------------------
 
 
-def take_out(tx: Transaction, user: User, ref: str, market_index: int, amount: int, *, transfer: bool) -> None:
-    """``withdraw_from_user``; a refusal says what bound and how much would pass."""
+def take_out(tx: Transaction, user: User, ref: str, market_index: int, amount: int, asked: int, transfer: bool) -> None:
+    """``withdraw_from_user``; a refusal says what bound and how much would pass. ``asked``: the tokens before a fee."""
     try:
         withdraw_from_user(amount, market_index, user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
     except SettlementError as error:
-        raise explain_withdrawal(tx, error, user, ref, market_index, amount, transfer) from None
+        raise explain_withdrawal(tx, error, user, ref, market_index, asked, transfer) from None
 
 
 def require_not_bankrupt(user: User) -> None:

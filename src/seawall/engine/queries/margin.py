@@ -18,7 +18,11 @@ from seawall.rules.common.interest import update_spot_market_cumulative_interest
 from seawall.rules.common.margin import calculate_margin, free_collateral, strict_prices
 from seawall.rules.common.margin_weights import get_asset_weight, get_liability_weight
 from seawall.rules.common.spot_margin import signed_token_amount
-from seawall.rules.common.spot_positions import find_spot_position, force_get_spot_position_index
+from seawall.rules.common.spot_positions import (
+    find_spot_position,
+    force_get_spot_position_index,
+    get_spot_position_index,
+)
 from seawall.rules.common.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
@@ -121,15 +125,16 @@ class Trial:
         self.market = tx.write_spot_market(market_index)
         update_spot_market_cumulative_interest(self.market, tx.spot_oracle(market_index), tx.now, InterestFacts())
         self.user = tx.user(user)
+        self.left_by = self.user, self.market
         self.transfer = transfer
         self.vault = U64_MAX if transfer else tx.vaults(market_index).spot_vault
         index = find_spot_position(self.user, market_index)
         self.held = 0 if index < 0 else signed_token_amount(self.user.spot_positions[index], self.market)
 
-    def attempt(self, amount: int) -> tuple[User, SpotMarket]:
-        """The account and the market after a withdrawal, or its error."""
+    def attempt(self, amount: int) -> None:
+        """Carry a withdrawal out on copies, or raise its error; ``left_by`` keeps them as they then are."""
         tx = self.tx
-        user, market = self.user.copy(), self.market.copy()
+        user, market = self.left_by = self.user.copy(), self.market.copy()
         markets = list(tx.spot_markets)
         markets[self.market_index] = market
         if tx.state.exchange_status & EXCHANGE_WITHDRAW_PAUSED:
@@ -147,7 +152,6 @@ class Trial:
             raise SettlementError(ErrorCode.TokenInsufficientFunds)
         if not self.transfer:
             validate_spot_market_vault_amount(market, self.vault - amount)
-        return user, market
 
     def passes(self, amount: int) -> bool:
         """Whether a withdrawal of ``amount`` tokens would be carried out."""
@@ -162,7 +166,7 @@ class Trial:
         try:
             self.attempt(amount)
         except SettlementError as error:
-            return error.code.name, self.limits(error.code, amount)
+            return error.code.name, self._limits(error.code, amount)
         except ZeroDivisionError:
             return ErrorCode.MathError.name, []
         return "", []
@@ -215,10 +219,9 @@ class Trial:
             return free * unit // (low * asset_weight)
         return held + (free - used) * unit // (high * max(1, liability_weight))
 
-    def limits(self, code: ErrorCode, amount: int) -> list[Limit]:
-        """The limits behind a refusal of a withdrawal of ``amount`` tokens."""
+    def _limits(self, code: ErrorCode, amount: int) -> list[Limit]:
         if code == ErrorCode.DailyWithdrawLimit:
-            return daily_limits(self.market, self.held, amount)
+            return daily_limits(*self.left_by)
         if code == ErrorCode.InsufficientCollateral:
             free = _figures(self.tx, self.user, MARGIN_INITIAL, True).free_collateral
             return [Limit("free_collateral", free, amount, "quote 1e6 above the strict Initial requirement")]
@@ -254,32 +257,28 @@ def largest_passing(passes: Callable[[int], bool], known: int, guess: int, ceili
     return low
 
 
-def daily_limits(market: SpotMarket, held: int, amount: int) -> list[Limit]:
-    """Which of a market's withdraw limits refuse ``amount`` tokens to an account holding ``held`` (signed).
-
-    Each with what it leaves: tokens that may still go.
-    """
+def daily_limits(user: User, market: SpotMarket) -> list[Limit]:
+    """Which withdraw limits an account and a market break, as a withdrawal left them."""
     guard = market.withdraw_guard_threshold
     deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
     borrows = get_token_amount(market.borrow_balance, market, BORROW)
-    floor = calculate_min_deposit_token_amount(market.deposit_token_twap, guard)
-    from_deposit = min(amount, max(0, held))
-    borrowed = amount - from_deposit
     limits = []
-    if deposits - from_deposit < floor:
-        note = f"the market must keep {floor} tokens of deposits: the day's average less what may leave at once"
-        limits.append(Limit("deposit_twap_floor", max(0, deposits - floor), amount, note))
-    if borrowed > 0 or held < 0:
-        left = deposits - from_deposit
-        by_twap = calculate_max_borrow_token_amount(left, market.deposit_token_twap, market.borrow_token_twap, guard)
-        _, by_utilization = calculate_token_utilization_limits(left, borrows + borrowed, market)
-        room = from_deposit - borrows
-        if borrows + borrowed > by_twap:
-            note = f"borrows may reach {by_twap} tokens by the day's averages"
-            limits.append(Limit("borrow_twap_ceiling", max(0, by_twap + room), amount, note))
-        if borrows + borrowed > by_utilization:
-            note = f"borrows may reach {by_utilization} tokens by the day's utilization"
-            limits.append(Limit("borrow_utilization_ceiling", max(0, by_utilization + room), amount, note))
+    floor = calculate_min_deposit_token_amount(market.deposit_token_twap, guard)
+    if deposits < floor:
+        note = f"spot market {market.market_index} must keep {floor} tokens of deposits by the day's average"
+        limits.append(Limit("deposit_twap_floor", floor, deposits, f"{note}, {deposits} would be left"))
+    if user.spot_positions[get_spot_position_index(user, market.market_index)].balance_type == BORROW:
+        by_twap = calculate_max_borrow_token_amount(
+            deposits, market.deposit_token_twap, market.borrow_token_twap, guard
+        )
+        _, by_utilization = calculate_token_utilization_limits(deposits, borrows, market)
+        for name, ceiling, by in (
+            ("borrow_twap_ceiling", by_twap, "averages"),
+            ("borrow_utilization_ceiling", by_utilization, "utilization"),
+        ):
+            if borrows > ceiling:
+                note = f"of spot market {market.market_index} {ceiling} tokens may be lent out by the day's {by}"
+                limits.append(Limit(name, ceiling, borrows, f"{note}, it would be {borrows}"))
     return limits
 
 
