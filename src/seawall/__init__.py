@@ -1,4 +1,4 @@
-"""Seawall: exact, durable accounting, settlement, revenue and insurance for perpetual-futures and borrow/lend venues."""
+"""Seawall: exact, durable accounting, settlement, revenue and insurance for perpetual and borrow/lend venues."""
 
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.venue import Request, Venue

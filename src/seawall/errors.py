@@ -232,7 +232,9 @@ MEANING: Final[dict[ErrorCode, str]] = {
     ErrorCode.InvalidSpotMarketInitialization: "spot market parameters out of range",
     ErrorCode.SpotMarketNotFound: "no spot market has that index",
     ErrorCode.InvalidSpotMarketAccount: "wrong spot market passed",
-    ErrorCode.SpotMarketInsufficientDeposits: "borrows exceed deposits after a withdrawal, or utilization is above the health threshold",
+    ErrorCode.SpotMarketInsufficientDeposits: (
+        "borrows exceed deposits after a withdrawal, or utilization is above the health threshold"
+    ),
     ErrorCode.UserMustSettleTheirOwnPositiveUnsettledPNL: "only the owner may settle this positive P&L now",
     ErrorCode.CantUpdatePoolBalanceType: "a pool can only hold a deposit",
     ErrorCode.InsufficientCollateralForSettlingPNL: "negative P&L cannot be settled below strict maintenance margin",

@@ -292,7 +292,7 @@ class Transaction:
         if index is None:
             raise SettlementError(
                 ErrorCode.InsuranceFundStakeNotFound,
-                f"{key_to_text(authority)} has no stake in market {market_index}; initialize_insurance_fund_stake first",
+                f"{key_to_text(authority)} has no stake in market {market_index}: initialize_insurance_fund_stake",
             )
         return index
 
@@ -311,12 +311,12 @@ class Transaction:
     # --- tokens -----------------------------------------------------------------------------------------------
 
     def receive(self, authority: bytes, market_index: int, amount: int) -> None:
-        """Tokens from an authority's wallet into the collateral vault; ``TokenInsufficientFunds`` if tracked and short."""
+        """Tokens from a wallet into the collateral vault; ``TokenInsufficientFunds`` if tracked and short."""
         self._debit_wallet(authority, market_index, amount)
         self.write_vaults(market_index).spot_vault += amount
 
     def send(self, authority: bytes, market_index: int, amount: int) -> None:
-        """Tokens out of the collateral vault to an authority's wallet; ``TokenInsufficientFunds`` if the vault is short."""
+        """Tokens out of the collateral vault to a wallet; ``TokenInsufficientFunds`` if the vault is short."""
         vaults = self.write_vaults(market_index)
         if vaults.spot_vault < amount:
             raise SettlementError(ErrorCode.TokenInsufficientFunds, f"the vault holds {vaults.spot_vault} of {amount}")

@@ -1,4 +1,7 @@
-"""How far an oracle price can be trusted, and for what. Source: amm-and-funding.md §9; margin.md §7; ``math/oracle.rs``."""
+"""How far an oracle price can be trusted, and for what.
+
+Source: amm-and-funding.md §9; margin.md §7; ``math/oracle.rs``.
+"""
 
 from typing import Final
 

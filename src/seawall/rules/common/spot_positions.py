@@ -35,7 +35,7 @@ def get_spot_position_index(user: User, market_index: int) -> int:
 
 @rule
 def force_get_spot_position_index(user: User, market_index: int) -> int:
-    """Slot of the user's position in a market, opened in the first free slot if missing; ``NoSpotPositionAvailable``."""
+    """Slot of the user's position, opened in the first free slot if missing; ``NoSpotPositionAvailable``."""
     index = find_spot_position(user, market_index)
     if index >= 0:
         return index
