@@ -7,13 +7,17 @@ from seawall.records import i64, u16, u32, u64
 
 
 class Initialize(Instruction, frozen=True, kw_only=True):
-    """Create the exchange. Signer: anyone, once. Source: instructions.md §3.1; ``admin.rs::handle_initialize``."""
+    """Create the exchange. Signer: anyone, once. Source: instructions.md §3.1; ``admin.rs::handle_initialize``.
+
+    ``spot_fee_pool_settlement``: one of the rules that the documents promise (spec/README); None: as the profile says.
+    """
 
     name: str = "venue"
     rulebook: Literal["drift"] = "drift"
     profile: Literal["documents", "program"] = "documents"
     admin: Key
     wallets_tracked: bool = False
+    spot_fee_pool_settlement: bool | None = None
 
 
 class AddOracle(Instruction, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import refresh_amm
-from seawall.engine.perp_order_fill import PerpOrderFill
+from seawall.engine.handlers.order_refusals import entering_market, placing
+from seawall.engine.handlers.perp_order_fill import PerpOrderFill
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -84,7 +85,7 @@ def place(
     position = user.perp_positions[force_get_perp_position_index(user, market_index)]
     step = market.amm.order_step_size
     if order.base_asset_amount < step:
-        raise SettlementError(ErrorCode.OrderAmountTooSmall)
+        raise SettlementError(ErrorCode.OrderAmountTooSmall, f"one step is {step} (base 1e9)", f"at least {step}")
     order.base_asset_amount = standardize_base_asset_amount(order.base_asset_amount, step)
     if order.max_ts != 0 and order.max_ts < tx.now:
         return False
@@ -92,8 +93,12 @@ def place(
         position, order.direction, order.base_asset_amount, order.reduce_only
     )
     reserve_order(position, order.direction, order.base_asset_amount)
-    check_place_order_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, risk_increasing)
-    check_reserved_order(market, position, order, risk_increasing)
+    with placing(tx, user, risk_increasing):
+        check_place_order_margin_requirement(
+            user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, risk_increasing
+        )
+    with entering_market(tx, market, position, order):
+        check_reserved_order(market, position, order, risk_increasing)
     update_last_active_slot(user, tx.slot)
     return True
 

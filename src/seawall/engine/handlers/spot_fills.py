@@ -6,8 +6,8 @@ from seawall.engine.gates import require_not_paused, require_spot_market_valid
 from seawall.engine.handlers.deposits import accrue_with_oracle
 from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.perp_fills import require_operator
+from seawall.engine.handlers.spot_order_fill import SpotOrderFill
 from seawall.engine.rulebook import Handler
-from seawall.engine.spot_order_fill import SpotOrderFill
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction

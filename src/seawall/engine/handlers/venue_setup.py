@@ -23,7 +23,7 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
         name=ix.name,
         rulebook=ix.rulebook,
         profile=ix.profile,
-        spot_fee_pool_settlement=documents,
+        spot_fee_pool_settlement=documents if ix.spot_fee_pool_settlement is None else ix.spot_fee_pool_settlement,
         wallets_tracked=ix.wallets_tracked,
     )
     tx.create_exchange(config, default_state(key_from_text(ix.admin)))

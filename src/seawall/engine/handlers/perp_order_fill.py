@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from seawall.engine.gates import is_paused
 from seawall.engine.handlers.amm import attempt_funding, emit_funding_payment
+from seawall.engine.handlers.order_refusals import short_of_margin, too_much_open_interest
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.perp_fills import AmmFill, MatchFill, RestingMakerOrder
@@ -84,6 +85,7 @@ from seawall.state.enums import (
     SHORT,
     STATUS_ACTIVE,
     STATUS_REDUCE_ONLY,
+    OracleValidity,
     PositionDirection,
 )
 from seawall.state.facts import FundingPaymentFacts
@@ -140,8 +142,10 @@ class PerpOrderFill:
         if market.status not in (STATUS_ACTIVE, STATUS_REDUCE_ONLY) or market.paused_operations & PERP_FILL:
             raise SettlementError(ErrorCode.MarketFillOrderPaused)
         if is_bankrupt(self.user):
+            self._note("the account is bankrupt: nothing is filled")
             return
         if update_liquidation_status(self.user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state):
+            self._note("the account is in liquidation: nothing is filled")
             return
         validate_perp_market(market)
         if is_in_settlement(market.status, market.expiry_ts, tx.now):
@@ -153,6 +157,7 @@ class PerpOrderFill:
         rails = tx.state.oracle_guard_rails
         if is_oracle_too_divergent_with_twap_5min(self.oracle_price, self.twap_5min, rails):
             self._note_filler()
+            self._note("the oracle is too far from its 5-minute TWAP: nothing is filled")
             return
         if self._is_cancelled_instead(has_makers=bool(self.makers)):
             return
@@ -165,7 +170,7 @@ class PerpOrderFill:
             return
         cap = market.amm.max_open_interest
         if cap != 0 and open_interest(market.amm) >= cap:
-            raise SettlementError(ErrorCode.MaxOpenInterest)
+            raise too_much_open_interest(tx, market, 0)
         attempt_funding(tx, market, self.reserve_price)
         update_last_active_slot(self.user, tx.slot)
 
@@ -207,7 +212,8 @@ class PerpOrderFill:
         if not meets_margin_requirement(
             user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, False
         ):
-            raise SettlementError(ErrorCode.InsufficientCollateral)
+            name = "the taker" if user is self.user else f"the maker {key_to_text(user.address)}"
+            raise short_of_margin(tx, user, name, requirement_type)
 
     # --- who and what is there --------------------------------------------------------------------------------
 
@@ -225,18 +231,32 @@ class PerpOrderFill:
             tx.state.oracle_guard_rails.validity,
             perp_confidence_multiplier(market.contract_tier),
         )
-        available = (
-            not is_paused(tx, EXCHANGE_AMM_PAUSED)
-            and is_oracle_valid_for_action(validity, ACTION_FILL_ORDER_AMM)
-            and market.paused_operations & PERP_AMM_FILL == 0
-            and not has_too_much_drawdown(market)
-        )
-        self.amm_usable = available and self._is_auction_over()
+        self.amm_obstacle = self._amm_obstacle(validity)
         self.reserve_price = reserve_price(amm)
         self.oracle_price = oracle.price
         self.twap_5min = history.last_oracle_price_twap_5min
         trusted = is_oracle_valid_for_action(validity, ACTION_ORACLE_ORDER_PRICE)
         self.valid_oracle_price = oracle.price if trusted else 0
+
+    def _amm_obstacle(self, validity: int) -> str:
+        """Why the AMM fills nothing now; empty where it does."""
+        market = self.market
+        if is_paused(self.tx, EXCHANGE_AMM_PAUSED):
+            return "the AMM is paused (exchange_status)"
+        if not is_oracle_valid_for_action(validity, ACTION_FILL_ORDER_AMM):
+            return f"the oracle is {OracleValidity(validity).name}: the AMM fills only at a valid price"
+        if market.paused_operations & PERP_AMM_FILL:
+            return "fills against the AMM are paused in this market (paused_operations)"
+        if has_too_much_drawdown(market):
+            return "the AMM has lost too much since the last funding update"
+        if not self._is_auction_over():
+            wait = self.tx.state.min_perp_auction_duration
+            return f"the AMM fills an order only after {wait} slots (min_perp_auction_duration)"
+        return ""
+
+    def _note(self, note: str, value: int = 0) -> None:
+        """Tell on the receipt why less was filled than asked."""
+        self.tx.limit("fill", value, self._unfilled(), note)
 
     def _is_auction_over(self) -> bool:
         """Whether the order has waited long enough for the AMM."""
@@ -356,9 +376,10 @@ class PerpOrderFill:
         order = self.order
         market = self.market
         base = fill.base_asset_amount
-        if not self.amm_usable:
+        if self.amm_obstacle:
             if base:
-                raise SettlementError(ErrorCode.ImpossibleFill, "the AMM takes no fills now")
+                raise SettlementError(ErrorCode.ImpossibleFill, self.amm_obstacle)
+            self._note(self.amm_obstacle)
             return -1
         limit = effective_limit_price(order, fill.price or 0)
         if base is None:
@@ -368,6 +389,7 @@ class PerpOrderFill:
             else:
                 wanted = is_price_better(quoted, fill.price, order.direction)
             if not wanted:
+                self._note(f"the AMM quotes {quoted}, which is not good enough")
                 return -1
             structure = self.tx.state.perp_fee_structure
             base = calculate_base_asset_amount_for_amm_to_fulfill(
@@ -386,6 +408,7 @@ class PerpOrderFill:
         market = self.market
         order = self.order
         if is_fill_too_small(market, base, self.position.base_asset_amount):
+            self._note("what limit and liquidity leave is below the smallest fill of the AMM", base)
             return 0
         facts = FillFacts()
         trade_with_amm(market, self.user, order, base, fixed_price, limit, self.reserve_price, tx.now, facts)

@@ -5,6 +5,7 @@ margin afterwards.
 """
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
+from seawall.engine.handlers.order_refusals import short_of_margin
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder, SpotMatchFill
@@ -87,7 +88,8 @@ class SpotOrderFill:
         if not meets_margin_requirement(
             user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, MARGIN_FILL, False
         ):
-            raise SettlementError(ErrorCode.InsufficientCollateral)
+            name = "the taker" if user is self.user else f"the maker {key_to_text(user.address)}"
+            raise short_of_margin(tx, user, name, MARGIN_FILL)
 
     # --- against a maker --------------------------------------------------------------------------------------
 
