@@ -222,6 +222,28 @@ def test_a_cancelled_request_never_keeps_more_than_its_frozen_value_buys(
         assert if_shares_to_vault_amount(kept, total - lost, vault) <= frozen
 
 
+@given(
+    own=st.integers(1, 10**15), others=st.integers(1, 10**15), part=st.integers(1, 100), later=st.integers(1, 10**16)
+)
+def test_a_request_shares_losses_but_no_gains(own: int, others: int, part: int, later: int) -> None:
+    """Whatever the vault becomes during the cooldown: the payout is the smaller of then and now."""
+    market = SpotMarket()
+    stake, rest = InsuranceFundStake(), InsuranceFundStake()
+    add_insurance_fund_stake(own, 0, stake, UserStats(), market, StakeFacts())
+    add_insurance_fund_stake(others, own, rest, UserStats(), market, StakeFacts())
+    n = stake.if_shares * part // 100
+    assume(n > 0)
+    request_remove_insurance_fund_stake(n, own + others, stake, UserStats(), market, 1, StakeFacts())
+    then = stake.last_withdraw_request_value
+    fund = market.insurance_fund.copy()
+    apply_rebase_to_insurance_fund(later, fund)
+    requested = n // 10**fund.shares_base
+    assume(requested > 0)
+    now = if_shares_to_vault_amount(requested, fund.total_shares, later)
+    payout = remove_insurance_fund_stake(later, stake, UserStats(), market, 2, StakeFacts())
+    assert payout == min(then, now)
+
+
 @given(vault=st.integers(0, 2**63), period=st.integers(1, 10 * ONE_YEAR))
 def test_a_years_settlements_stay_within_1000_percent(vault: int, period: int) -> None:
     """As many settlements as the year has whole periods bring at most ten times the vault (compounding aside)."""
