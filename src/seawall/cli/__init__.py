@@ -15,4 +15,7 @@ def main() -> None:
     app()
 
 
-from seawall.cli import parity as _parity  # noqa: E402, F401 - each command registers itself with the app
+from seawall.cli import audit as _audit  # noqa: E402, F401 - each command registers itself with the app
+from seawall.cli import demo as _demo  # noqa: E402, F401
+from seawall.cli import parity as _parity  # noqa: E402, F401
+from seawall.cli import run as _run  # noqa: E402, F401

@@ -66,6 +66,15 @@ class UpdateInitialPctToLiquidate(Instruction, frozen=True, kw_only=True):
     initial_pct_to_liquidate: u16
 
 
+class UpdatePerpAuctionDuration(Instruction, frozen=True, kw_only=True):
+    """Set how many slots an order must be old before the AMM fills it (0: at once).
+
+    Source: ``admin.rs::handle_update_perp_auction_duration``; amm-and-funding.md §3.5 step 11.
+    """
+
+    min_perp_auction_duration: u8
+
+
 class PriceDivergenceRails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Largest admitted divergences, 1e6."""
 
@@ -364,3 +373,13 @@ class UpdatePerpMarketMaxSpread(Instruction, frozen=True, kw_only=True):
 
     market_index: u16
     max_spread: u32
+
+
+class UpdatePerpMarketMaxOpenInterest(Instruction, frozen=True, kw_only=True):
+    """Cap a perp market's open interest (base 1e9; 0: no cap).
+
+    Source: ``admin.rs::handle_update_perp_market_max_open_interest``.
+    """
+
+    market_index: u16
+    max_open_interest: u128

@@ -97,6 +97,11 @@ def update_initial_pct_to_liquidate(tx: Transaction, ix: ixs.UpdateInitialPctToL
     _state(tx).initial_pct_to_liquidate = ix.initial_pct_to_liquidate
 
 
+def update_auction_duration(tx: Transaction, ix: ixs.UpdatePerpAuctionDuration) -> None:
+    """Set the age from which the AMM fills an order."""
+    _state(tx).min_perp_auction_duration = ix.min_perp_auction_duration
+
+
 def update_oracle_guard_rails(tx: Transaction, ix: ixs.UpdateOracleGuardRails) -> None:
     """Replace the guard rails."""
     rails = _state(tx).oracle_guard_rails
@@ -408,6 +413,14 @@ def update_max_spread(tx: Transaction, ix: ixs.UpdatePerpMarketMaxSpread) -> Non
     market.amm.max_spread = ix.max_spread
 
 
+def update_max_open_interest(tx: Transaction, ix: ixs.UpdatePerpMarketMaxOpenInterest) -> None:
+    """Set the cap on open interest; ``DefaultError``."""
+    market = _perp(tx, ix.market_index)
+    step = market.amm.order_step_size
+    _require(ix.max_open_interest % step == 0, f"max_open_interest is a multiple of the step size {step}")
+    market.amm.max_open_interest = ix.max_open_interest
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
     ixs.UpdateAdmin: update_admin,
     ixs.UpdateExchangeStatus: update_exchange_status,
@@ -415,6 +428,7 @@ HANDLERS: dict[type[Instruction], Handler] = {
     ixs.UpdateLiquidationMarginBufferRatio: update_margin_buffer_ratio,
     ixs.UpdateLiquidationDuration: update_liquidation_duration,
     ixs.UpdateInitialPctToLiquidate: update_initial_pct_to_liquidate,
+    ixs.UpdatePerpAuctionDuration: update_auction_duration,
     ixs.UpdateOracleGuardRails: update_oracle_guard_rails,
     ixs.UpdatePerpFeeStructure: update_perp_fee_structure,
     ixs.UpdateSpotFeeStructure: update_spot_fee_structure,
@@ -447,6 +461,7 @@ HANDLERS: dict[type[Instruction], Handler] = {
     ixs.UpdatePerpMarketCurveUpdateIntensity: update_curve_intensity,
     ixs.UpdateAmmJitIntensity: update_jit_intensity,
     ixs.UpdatePerpMarketMaxSpread: update_max_spread,
+    ixs.UpdatePerpMarketMaxOpenInterest: update_max_open_interest,
 }
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}

@@ -1,0 +1,76 @@
+"""``seawall audit`` and ``seawall replay``: trust nothing, execute the journal again, and account for every token."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from seawall.audit.conservation import check_state
+from seawall.audit.replay import Replayed, replay_venue
+from seawall.cli import app
+from seawall.cli.opening import fail
+from seawall.cli.text import amount, when
+from seawall.ledger.errors import LedgerError
+
+VenuePath = Annotated[Path, typer.Argument(help="The venue's database.")]
+
+
+@app.command()
+def replay(venue: VenuePath) -> None:
+    """Execute the whole journal again from its first entry and compare every outcome. Exit code 1 if one differs."""
+    console = Console(highlight=False)
+    done = replay_with_progress(console, venue)
+    print_replay(console, done)
+
+
+@app.command()
+def audit(venue: VenuePath) -> None:
+    """Replay the journal, then account for every token. Exit code 1 if anything is not as it should be."""
+    console = Console(highlight=False)
+    if not audit_and_print(console, venue):
+        raise typer.Exit(1)
+
+
+def replay_with_progress(console: Console, venue: Path) -> Replayed:
+    """Replay with a progress bar; what is wrong ends the command with one line and exit code 1."""
+    if not venue.exists():
+        raise fail(f"{venue}: there is no venue")
+    try:
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("Executing the journal again", total=None)
+            return replay_venue(venue, lambda sequence: progress.update(task, completed=sequence))
+    except LedgerError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def print_replay(console: Console, done: Replayed) -> None:
+    """What a replay did."""
+    console.print(
+        f"journal   {done.tip.sequence:,} entries, the hash chain holds; last at {when(done.tip.unix_timestamp)} UTC"
+    )
+    console.print(f"replay    every instruction executed again from genesis ({done.refused:,} refused again alike)")
+    if done.snapshots:
+        console.print(f"snapshots {len(done.snapshots)} state roots compared, all equal")
+    if done.reworded:
+        console.print(f"wording   {len(done.reworded)} outcomes are the same but explained in other words")
+    console.print(f"root      {done.machine.store.root()}")
+
+
+def audit_and_print(console: Console, venue: Path) -> bool:
+    """Audit a venue and say what was done; whether everything is accounted for."""
+    done = replay_with_progress(console, venue)
+    print_replay(console, done)
+    store = done.machine.store
+    found = check_state(store)
+    for market, surplus in zip(store.spot_markets.objects, found.surplus, strict=True):
+        dust = amount(surplus, market.decimals, market.decimals)
+        console.print(f"vault     {market.name}: every claim is covered; surplus (dust) {dust}")
+    for finding in found.findings:
+        console.print(f"[bold red]finding[/]   {finding}")
+    console.print(
+        "[bold green]verdict   nothing was created or lost[/]" if found.ok else "[bold red]verdict   FAILED[/]"
+    )
+    return found.ok

@@ -1,0 +1,287 @@
+"""The bundled scenario: a venue with USDC, AVAX and AVAX-PERP through the LUNA week of May 2022.
+
+Lenders, borrowers, longs, shorts, market makers, insurance stakers and a keeper act on the real AVAX prices. Every
+choice comes from one seeded generator and the venue's own state, so that a run repeats itself to the last unit.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Final, NamedTuple
+
+from seawall.engine.machine import Request
+from seawall.engine.receipts import Clock
+from seawall.engine.venue import Venue
+from seawall.instructions.administration import (
+    UpdatePerpAuctionDuration,
+    UpdatePerpMarketMaxImbalances,
+    UpdateSpotMarketRevenueSettlePeriod,
+)
+from seawall.instructions.amm import UpdateFundingRate
+from seawall.instructions.base import Instruction, user_key
+from seawall.instructions.deposits import Deposit, Withdraw
+from seawall.instructions.insurance import AddInsuranceFundStake, InitializeInsuranceFundStake
+from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
+from seawall.instructions.markets import InitializePerpMarket, InitializeSpotMarket
+from seawall.instructions.perp_fills import AmmFill, MatchFill, PlaceAndTakePerpOrder, ReservePerpOrder
+from seawall.instructions.pnl import SettlePnl
+from seawall.instructions.revenue import SettleRevenueToInsuranceFund
+from seawall.instructions.venue_setup import AddOracle, FundWallet, Initialize, InitializeUser, PostOraclePrice
+from seawall.lab.prices import AVAX_LUNA_WEEK, Round, bundled_rounds
+from seawall.state.user import PerpPosition
+
+ADMIN: Final = "@admin"
+KEEPER: Final = "@keeper"
+USDC: Final = 0
+AVAX: Final = 1
+AVAX_PERP: Final = 0
+USDC_UNIT: Final = 1_000_000
+AVAX_UNIT: Final = 1_000_000_000
+STEP: Final = 10_000_000
+HOUR: Final = 3_600
+TRADES: Final = 6
+SETTLEMENTS: Final = 6
+"""Trades and settlements at each oracle round."""
+
+
+class Group(NamedTuple):
+    """People of one kind: how many, and what each brings (whole USDC and whole AVAX, from – to)."""
+
+    name: str
+    size: int
+    usdc: tuple[int, int]
+    avax: tuple[int, int]
+
+
+GROUPS: Final = (
+    Group("lender", 60, (2_000, 60_000), (0, 0)),
+    Group("avax_lender", 30, (0, 0), (50, 1_500)),
+    Group("usdc_borrower", 30, (0, 0), (300, 2_500)),
+    Group("avax_borrower", 30, (10_000, 60_000), (0, 0)),
+    Group("long", 60, (2_000, 30_000), (0, 0)),
+    Group("short", 60, (2_000, 30_000), (0, 0)),
+    Group("maker", 10, (100_000, 200_000), (0, 0)),
+    Group("staker", 20, (1_000, 20_000), (0, 0)),
+    Group("avax_staker", 10, (0, 0), (50, 400)),
+)
+
+
+class Person(NamedTuple):
+    """Somebody: a label, a group, and what they brought (base units)."""
+
+    label: str
+    group: str
+    usdc: int
+    avax: int
+
+    @property
+    def account(self) -> str:
+        """The person's first account."""
+        return f"{self.label}/0"
+
+
+class LunaWeek:
+    """The scenario. ``genesis`` sets the venue up; ``round`` is what everybody does at an oracle round."""
+
+    def __init__(self, seed: int = 20_220_507) -> None:
+        self.random = Random(seed)
+        self.rounds: list[Round] = list(bundled_rounds(AVAX_LUNA_WEEK))
+        self.people = [person for group in GROUPS for person in self._people_of(group)]
+        self.traders = [p for p in self.people if p.group in ("long", "short")]
+        self.makers = [p for p in self.people if p.group == "maker"]
+        self._hour = self.rounds[0].unix_timestamp // HOUR
+        self._settle_next = 0
+
+    def _people_of(self, group: Group) -> Iterator[Person]:
+        for number in range(group.size):
+            usdc = self.random.randint(*group.usdc) * USDC_UNIT
+            avax = self.random.randint(*group.avax) * AVAX_UNIT
+            yield Person(f"@{group.name}{number + 1}", group.name, usdc, avax)
+
+    # --- setting up ---------------------------------------------------------------------------------------------
+
+    def genesis(self) -> Iterator[Request]:
+        """Every instruction before trading starts."""
+        at = self.rounds[0].unix_timestamp - HOUR
+        clock = Clock.at(at - at % HOUR)
+        for instruction in self._exchange():
+            yield Request(instruction, ADMIN, clock)
+        for person in self.people:
+            yield from self._arrival(person, clock)
+
+    def _exchange(self) -> Iterator[Instruction]:
+        price = self.rounds[0].price
+        yield Initialize(name="LUNA week", admin=ADMIN, wallets_tracked=True)
+        yield UpdatePerpAuctionDuration(min_perp_auction_duration=0)
+        yield AddOracle(name="AVAX", price=price, conf=price // 2_000)
+        yield _spot_market("USDC", "quote", 6, (10_000, 10_000, 10_000, 10_000), 1_500_000 * USDC_UNIT)
+        yield _spot_market("AVAX", "AVAX", 9, (8_000, 9_000, 12_000, 11_000), 20_000 * AVAX_UNIT)
+        for market in (USDC, AVAX):
+            yield UpdateSpotMarketRevenueSettlePeriod(market_index=market, revenue_settle_period=HOUR)
+        yield InitializePerpMarket(
+            market_index=AVAX_PERP,
+            name="AVAX-PERP",
+            oracle="AVAX",
+            amm_base_asset_reserve=1_000_000 * AVAX_UNIT,
+            amm_quote_asset_reserve=1_000_000 * AVAX_UNIT,
+            amm_periodicity=HOUR,
+            amm_peg_multiplier=price,
+            contract_tier="B",
+            margin_ratio_initial=1_000,
+            margin_ratio_maintenance=500,
+            base_spread=500,
+            max_spread=50_000,
+            order_step_size=STEP,
+            order_tick_size=100,
+            min_order_size=STEP,
+            curve_update_intensity=100,
+        )
+        yield UpdatePerpMarketMaxImbalances(
+            market_index=AVAX_PERP,
+            unrealized_max_imbalance=40_000 * USDC_UNIT,
+            max_revenue_withdraw_per_period=1_000 * USDC_UNIT,
+            quote_max_insurance=50_000 * USDC_UNIT,
+        )
+
+    def _arrival(self, person: Person, clock: Clock) -> Iterator[Request]:
+        for market, amount in ((USDC, person.usdc), (AVAX, person.avax)):
+            if amount:
+                yield Request(FundWallet(authority=person.label, market_index=market, amount=amount), ADMIN, clock)
+        yield Request(InitializeUser(user=person.account, name=person.label[1:]), person.label, clock)
+        for market, amount in ((USDC, person.usdc), (AVAX, person.avax)):
+            if amount and person.group.endswith("staker"):
+                stake = InitializeInsuranceFundStake(authority=person.label, market_index=market)
+                yield Request(stake, person.label, clock)
+                add = AddInsuranceFundStake(authority=person.label, market_index=market, amount=amount)
+                yield Request(add, person.label, clock)
+            elif amount:
+                deposit = Deposit(user=person.account, market_index=market, amount=amount)
+                yield Request(deposit, person.label, clock)
+        if person.group == "usdc_borrower":
+            # a quarter of the collateral's value: still healthy when AVAX has lost 60 %
+            borrow = person.avax * self.rounds[0].price // AVAX_UNIT // 4
+            yield Request(Withdraw(user=person.account, market_index=USDC, amount=borrow), person.label, clock)
+        elif person.group == "avax_borrower":
+            borrow = person.usdc * AVAX_UNIT // self.rounds[0].price // 4
+            yield Request(Withdraw(user=person.account, market_index=AVAX, amount=borrow), person.label, clock)
+
+    # --- the week -----------------------------------------------------------------------------------------------
+
+    def round(self, venue: Venue, number: int) -> Iterator[Request]:
+        """What happens until an oracle round and at it: the hours that strike meanwhile, the price, trades."""
+        now, price = self.rounds[number]
+        while (self._hour + 1) * HOUR < now:
+            self._hour += 1
+            yield from self._hourly(self.rounds[max(0, number - 1)].price, Clock.at(self._hour * HOUR))
+        clock = Clock.at(now)
+        yield self._post(price, clock)
+        before = self.rounds[max(0, number - 20)].price
+        for trader in self.random.sample(self.traders, TRADES):
+            yield from self._trade(venue, trader, price, before, clock)
+        yield from self._settle(venue, clock, SETTLEMENTS)
+
+    @staticmethod
+    def _post(price: int, clock: Clock) -> Request:
+        return Request(PostOraclePrice(oracle="AVAX", price=price, conf=price // 2_000), ADMIN, clock)
+
+    def _trade(self, venue: Venue, trader: Person, price: int, before: int, clock: Clock) -> Iterator[Request]:
+        """Traders lean towards their side; many of the losing side close when the price runs away from them."""
+        position = self.position(venue, trader)
+        base = 0 if position is None else position.base_asset_amount
+        side = 1 if trader.group == "long" else -1
+        running_away = (price - before) * side * 100 < -3 * before
+        if running_away and base != 0 and self.random.random() < 0.5:
+            target = base // 2 // STEP * STEP if self.random.random() < 0.7 else 0
+        else:
+            leverage = self.random.randint(2, 12)
+            target = side * (trader.usdc * leverage // 10 * AVAX_UNIT // price // STEP * STEP)
+        change = target - base
+        size = min(abs(change), 400 * AVAX_UNIT) // STEP * STEP
+        if size == 0:
+            return
+        direction = "Long" if change > 0 else "Short"
+        if self.random.random() < 0.35:
+            maker = self.random.choice(self.makers)
+            order = PlaceAndTakePerpOrder(
+                user=trader.account,
+                market_index=AVAX_PERP,
+                direction=direction,  # type: ignore[arg-type]
+                base_asset_amount=size,
+                immediate_or_cancel=True,
+                makers=[maker.account],
+                fills=[MatchFill(maker=maker.account, price=price - price % 100, base_asset_amount=size)],
+            )
+            yield from self._match(order, maker, clock)
+            return
+        order = PlaceAndTakePerpOrder(
+            user=trader.account,
+            market_index=AVAX_PERP,
+            direction=direction,  # type: ignore[arg-type]
+            base_asset_amount=size,
+            immediate_or_cancel=True,
+            fills=[AmmFill()],
+        )
+        yield Request(order, trader.label, clock)
+
+    def _match(self, order: PlaceAndTakePerpOrder, maker: Person, clock: Clock) -> Iterator[Request]:
+        other = "Short" if order.direction == "Long" else "Long"
+        resting = ReservePerpOrder(
+            user=maker.account,
+            market_index=AVAX_PERP,
+            direction=other,  # type: ignore[arg-type]
+            base_asset_amount=order.base_asset_amount,
+        )
+        yield Request(resting, maker.label, clock)
+        yield Request(order, ADMIN, clock)
+
+    def _settle(self, venue: Venue, clock: Clock, count: int) -> Iterator[Request]:
+        """The keeper goes round: one account after the other settles its P&L, winners by themselves."""
+        everyone = self.traders + self.makers
+        for _ in range(count):
+            person = everyone[self._settle_next % len(everyone)]
+            self._settle_next += 1
+            if self.position(venue, person) is not None:
+                yield Request(SettlePnl(user=person.account, market_index=AVAX_PERP), person.label, clock)
+
+    def _hourly(self, price: int, clock: Clock) -> Iterator[Request]:
+        """The cranks. The last round's price holds until the next one, so the oracle posts it again first."""
+        yield self._post(price, clock)
+        yield Request(UpdateFundingRate(market_index=AVAX_PERP), KEEPER, clock)
+        for market in (USDC, AVAX):
+            yield Request(UpdateSpotMarketCumulativeInterest(market_index=market), KEEPER, clock)
+            yield Request(SettleRevenueToInsuranceFund(spot_market_index=market), KEEPER, clock)
+
+    def ending(self, venue: Venue) -> Iterator[Request]:
+        """After the last price everybody settles once more."""
+        clock = Clock.at(self.rounds[-1].unix_timestamp)
+        yield from self._settle(venue, clock, len(self.traders) + len(self.makers))
+
+    @staticmethod
+    def position(venue: Venue, person: Person) -> PerpPosition | None:
+        """A person's AVAX-PERP position, or None."""
+        row = venue.store.users.index.get(user_key(person.account))
+        if row is None:
+            return None
+        for position in venue.store.users.read(row).perp_positions:
+            if position.market_index == AVAX_PERP and (position.base_asset_amount or position.quote_asset_amount):
+                return position
+        return None
+
+
+def _spot_market(
+    name: str, oracle: str, decimals: int, weights: tuple[int, int, int, int], guard: int
+) -> InitializeSpotMarket:
+    initial_asset, maintenance_asset, initial_liability, maintenance_liability = weights
+    return InitializeSpotMarket(
+        name=name,
+        oracle=oracle,
+        decimals=decimals,
+        optimal_utilization=700_000,
+        optimal_borrow_rate=200_000,
+        max_borrow_rate=2_000_000,
+        initial_asset_weight=initial_asset,
+        maintenance_asset_weight=maintenance_asset,
+        initial_liability_weight=initial_liability,
+        maintenance_liability_weight=maintenance_liability,
+        if_total_factor=100_000,
+        withdraw_guard_threshold=guard,
+    )
