@@ -197,13 +197,13 @@ def check_repeg_direction(amm: AMM, oracle: OraclePriceData, terminal_price_befo
     price = oracle.price
     terminal = calculate_terminal_price(amm)
     mark = reserve_price(amm)
-    if price > terminal_price_before:
-        if terminal < terminal_price_before:
-            raise SettlementError(ErrorCode.InvalidRepegDirection)
-        if terminal > price - oracle.confidence or mark > price + oracle.confidence:
-            raise SettlementError(ErrorCode.InvalidRepegProfitability)
-    if price < terminal_price_before:
-        if terminal > terminal_price_before:
-            raise SettlementError(ErrorCode.InvalidRepegDirection)
-        if terminal < price + oracle.confidence or mark < price - oracle.confidence:
-            raise SettlementError(ErrorCode.InvalidRepegProfitability)
+    if terminal < terminal_price_before and price >= terminal_price_before:
+        raise SettlementError(ErrorCode.InvalidRepegDirection)
+    if terminal > terminal_price_before and price <= terminal_price_before:
+        raise SettlementError(ErrorCode.InvalidRepegDirection)
+    bottom = price - oracle.confidence
+    top = price + oracle.confidence
+    if price > terminal_price_before and (terminal > bottom or mark > top):
+        raise SettlementError(ErrorCode.InvalidRepegProfitability)
+    if price < terminal_price_before and (terminal < top or mark < bottom):
+        raise SettlementError(ErrorCode.InvalidRepegProfitability)
