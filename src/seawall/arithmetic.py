@@ -93,8 +93,8 @@ def div_floor(numerator: int, denominator: int) -> int:
 def proportion(value: int, numerator: int, denominator: int) -> int:
     """⌊value·numerator/denominator⌋ of non-negative operands; ``value`` itself when the fraction is n/n, even 0/0.
 
-    ``CastingFailure`` where the program's shortcut for fractions above one half leaves 127 bits, or the result 128;
-    ``MathError`` for any other zero denominator.
+    ``MathError`` for any other zero denominator. The program can also fail where a product of two values next to
+    2^64 leaves 127 bits; no token amount comes near that, and Seawall then gives the exact floor.
     Source: balances.md §0; ``math/helpers.rs::get_proportion_u128``.
     """
     if numerator == denominator:
