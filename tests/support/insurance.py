@@ -4,7 +4,7 @@ from typing import Any
 
 from seawall.engine.machine import Machine, Request
 from seawall.engine.receipts import Clock, Receipt
-from seawall.engine.transaction import Transaction
+from seawall.engine.store import Store
 from seawall.instructions.administration import UpdateSpotMarketRevenueSettlePeriod
 from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool
@@ -135,6 +135,6 @@ class InsuranceVenue:
             setattr(owner, last, value)
         self.overwrite(market)
 
-    def query(self) -> Transaction:
-        """A transaction to ask questions on."""
-        return Transaction(self.machine.store, Clock.at(self.now), key_from_text("@anyone"))
+    def query(self) -> tuple[Store, Clock]:
+        """What a question is asked of: the tables, and the time."""
+        return self.machine.store, Clock.at(self.now)

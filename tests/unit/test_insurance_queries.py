@@ -25,7 +25,7 @@ def venue() -> InsuranceVenue:
 def test_a_fund_is_shown_with_price_owners_and_the_next_settlement(venue: InsuranceVenue) -> None:
     venue.set_insurance_vault(1_500_000)
     venue.revenue(10_000)
-    view = insurance_fund(venue.query(), 0)
+    view = insurance_fund(*venue.query(), 0)
     assert (view.share_price, view.user_value, view.protocol_value) == (1_500_000, 1_500_000, 0)
     upcoming = view.next_settlement
     assert upcoming is not None and upcoming.refusal == ""
@@ -42,19 +42,19 @@ def test_a_fund_is_shown_with_price_owners_and_the_next_settlement(venue: Insura
 
 
 def test_the_next_settlement_says_why_it_will_fail(venue: InsuranceVenue) -> None:
-    upcoming = insurance_fund(venue.query(), 0).next_settlement
+    upcoming = insurance_fund(*venue.query(), 0).next_settlement
     assert upcoming is not None and (upcoming.amount, upcoming.refusal) == (0, "NoRevenueToSettleToIF")
     venue.set_market(insurance_fund__revenue_settle_period=0)
-    assert insurance_fund(venue.query(), 0).next_settlement is None
+    assert insurance_fund(*venue.query(), 0).next_settlement is None
 
 
 def test_the_realised_apr_of_a_share_is_what_two_points_say(venue: InsuranceVenue) -> None:
-    first = insurance_fund(venue.query(), 0).point
+    first = insurance_fund(*venue.query(), 0).point
     venue.set_insurance_vault(1_100_000)
     venue.now += YEAR // 2
-    assert realised_apr(first, insurance_fund(venue.query(), 0).point) == 200_000
+    assert realised_apr(first, insurance_fund(*venue.query(), 0).point) == 200_000
     venue.set_insurance_vault(900_000)
-    assert realised_apr(first, insurance_fund(venue.query(), 0).point) == -200_000
+    assert realised_apr(first, insurance_fund(*venue.query(), 0).point) == -200_000
     assert realised_apr(first, first) == 0
 
 
@@ -66,13 +66,13 @@ def test_a_rebase_does_not_look_like_a_gain() -> None:
 
 def test_a_stake_is_shown_with_what_removing_and_cancelling_cost(venue: InsuranceVenue) -> None:
     venue.ok(UpdateInsuranceFundUnstakingPeriod(market_index=0, insurance_fund_unstaking_period=100))
-    view = insurance_stake(venue.query(), "@sam", 0)
+    view = insurance_stake(*venue.query(), "@sam", 0)
     assert (view.value, view.cost_basis, view.gain, view.request) == (600_000, 600_000, 0, None)
     venue.request("@sam", 300_000)
     asked = venue.now
     venue.set_insurance_vault(2_000_000)
     venue.now += 40
-    view = insurance_stake(venue.query(), "@sam", 0)
+    view = insurance_stake(*venue.query(), "@sam", 0)
     assert (view.value, view.gain) == (1_200_000, 600_000)
     request = view.request
     assert request is not None
@@ -86,16 +86,16 @@ def test_a_stake_is_shown_with_what_removing_and_cancelling_cost(venue: Insuranc
 
 def test_a_stake_that_lags_behind_a_rebase_is_valued_in_the_present_base(venue: InsuranceVenue) -> None:
     venue.set_insurance_vault(100)
-    view = insurance_stake(venue.query(), "@sam", 0)
+    view = insurance_stake(*venue.query(), "@sam", 0)
     assert (view.stored_base, view.shares_base, view.value) == (0, 3, 60)
-    assert insurance_fund(venue.query(), 0).shares_base == 3
+    assert insurance_fund(*venue.query(), 0).shares_base == 3
     assert venue.fund.shares_base == 0  # asking changes nothing
 
 
 def test_unknown_stakes_and_markets(venue: InsuranceVenue) -> None:
     with pytest.raises(SettlementError) as stake:
-        insurance_stake(venue.query(), "@nobody", 0)
+        insurance_stake(*venue.query(), "@nobody", 0)
     assert stake.value.code == ErrorCode.InsuranceFundStakeNotFound
     with pytest.raises(SettlementError) as market:
-        insurance_fund(venue.query(), 9)
+        insurance_fund(*venue.query(), 9)
     assert market.value.code == ErrorCode.SpotMarketNotFound

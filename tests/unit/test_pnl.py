@@ -621,7 +621,7 @@ def test_summary_stats_are_recomputed_on_request() -> None:
 def test_claimable_pnl_names_every_cap_and_changes_nothing() -> None:
     venue = make_venue(alice=(1, 0, -20), fee_pool=50, earned=1000, pnl_pool=120)
     before = venue.machine.store.perp_markets.objects[0].pack()
-    found = claimable_pnl(venue.machine.store, ALICE, 0, CLOCK)
+    found = claimable_pnl(venue.machine.store, CLOCK, ALICE, 0)
     assert (found.unrealized_pnl, found.realized_gain, found.pnl_pool_excess) == (100 * Q, 20 * Q, 30 * Q)
     assert (found.claimable_pnl, found.payable_pnl, found.pnl_pool_available) == (50 * Q, 50 * Q, 120 * Q)
     assert (found.net_user_pnl, found.owner_must_sign, found.refusal) == (100 * Q, False, "")
@@ -632,11 +632,11 @@ def test_claimable_pnl_names_every_cap_and_changes_nothing() -> None:
 
 def test_claimable_pnl_says_why_nothing_is_payable() -> None:
     venue = make_venue(alice=(0, 100, 0), bob=(0, -60, 0))
-    found = claimable_pnl(venue.machine.store, ALICE, 0, CLOCK)
+    found = claimable_pnl(venue.machine.store, CLOCK, ALICE, 0)
     assert (found.payable_pnl, found.refusal, found.owner_must_sign) == (0, "PnlPoolCantSettleUser", True)
     assert "P&L pool of perp market 0 holds 0" in found.reasons[0]
     set_user(venue, ALICE, status=USER_BANKRUPT)
-    found = claimable_pnl(venue.machine.store, ALICE, 0, CLOCK)
+    found = claimable_pnl(venue.machine.store, CLOCK, ALICE, 0)
     assert (found.refusal, found.unrealized_pnl, found.payable_pnl) == ("UserBankrupt", 100 * Q, 0)
     with pytest.raises(SettlementError, match="UserHasNoPositionInMarket"):
-        claimable_pnl(make_venue().machine.store, ALICE, 0, CLOCK)
+        claimable_pnl(make_venue().machine.store, CLOCK, ALICE, 0)

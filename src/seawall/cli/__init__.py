@@ -19,3 +19,4 @@ from seawall.cli import audit as _audit  # noqa: E402, F401 - each command regis
 from seawall.cli import demo as _demo  # noqa: E402, F401
 from seawall.cli import parity as _parity  # noqa: E402, F401
 from seawall.cli import run as _run  # noqa: E402, F401
+from seawall.cli import show as _show  # noqa: E402, F401

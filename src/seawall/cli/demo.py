@@ -17,10 +17,8 @@ from seawall.cli.overview import print_flows, print_insurance, print_perp_market
 from seawall.cli.text import amount, print_refusal, table, when
 from seawall.engine.queries.insurance import SharePoint, insurance_fund
 from seawall.engine.receipts import Clock
-from seawall.engine.transaction import Transaction
 from seawall.engine.venue import Venue
 from seawall.instructions.base import user_key
-from seawall.keys import DEFAULT_KEY
 from seawall.lab.flows import Flows
 from seawall.lab.luna_week import LunaWeek
 
@@ -91,8 +89,9 @@ def _report(console: Console, scenario: LunaWeek, venue: Venue, flows: Flows, fi
 
 def share_points(venue: Venue, clock: Clock) -> list[SharePoint]:
     """Vault and shares of every insurance fund now."""
-    tx = Transaction(venue.store, clock, DEFAULT_KEY)
-    return [insurance_fund(tx, market.market_index).point for market in venue.store.spot_markets.objects]
+    return [
+        insurance_fund(venue.store, clock, market.market_index).point for market in venue.store.spot_markets.objects
+    ]
 
 
 def _people(console: Console, scenario: LunaWeek, venue: Venue) -> None:

@@ -9,8 +9,6 @@ from seawall.engine.conservation import totals
 from seawall.engine.queries.insurance import SharePoint, insurance_fund, realised_apr
 from seawall.engine.receipts import Clock
 from seawall.engine.store import Store
-from seawall.engine.transaction import Transaction
-from seawall.keys import DEFAULT_KEY
 from seawall.lab.flows import Flows
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.interest import calculate_spot_market_utilization
@@ -87,7 +85,7 @@ def print_insurance(console: Console, store: Store, clock: Clock, since: Sequenc
         "next settlement", "amount", "APR of it", "bound by",
     )  # fmt: skip
     for market in store.spot_markets.objects:
-        fund = insurance_fund(Transaction(store, clock, DEFAULT_KEY), market.market_index)
+        fund = insurance_fund(store, clock, market.market_index)
         coming = fund.next_settlement
         d = market.decimals
         shown.add_row(

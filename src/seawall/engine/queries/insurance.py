@@ -7,10 +7,11 @@ import msgspec
 
 from seawall.arithmetic import ONE_YEAR, PERCENTAGE_PRECISION, div_trunc
 from seawall.engine.handlers.revenue import revenue_limits
-from seawall.engine.receipts import Limit
+from seawall.engine.receipts import Clock, Limit
+from seawall.engine.store import Store
 from seawall.engine.transaction import Transaction
 from seawall.errors import SettlementError
-from seawall.keys import key_from_text
+from seawall.keys import DEFAULT_KEY, key_from_text
 from seawall.rules.common.insurance_shares import (
     apply_rebase_to_insurance_fund,
     apply_rebase_to_insurance_fund_stake,
@@ -105,8 +106,9 @@ class StakeView(msgspec.Struct, frozen=True):
     request: RequestView | None
 
 
-def insurance_fund(tx: Transaction, market_index: int) -> FundView:
+def insurance_fund(store: Store, clock: Clock, market_index: int) -> FundView:
     """A fund as a share holder finds it now, rebased; ``SpotMarketNotFound``."""
+    tx = Transaction(store, clock, DEFAULT_KEY)
     market = tx.spot_market(market_index).copy()
     fund = market.insurance_fund
     vault = tx.vaults(market_index).insurance_fund_vault
@@ -173,8 +175,9 @@ def realised_apr(first: SharePoint, last: SharePoint) -> int:
     return div_trunc((after - before) * PERCENTAGE_PRECISION * ONE_YEAR, before * (last.at - first.at))
 
 
-def insurance_stake(tx: Transaction, authority: str, market_index: int) -> StakeView:
+def insurance_stake(store: Store, clock: Clock, authority: str, market_index: int) -> StakeView:
     """A stake as its owner finds it now, rebased; ``InsuranceFundStakeNotFound``."""
+    tx = Transaction(store, clock, DEFAULT_KEY)
     stored = tx.stake(key_from_text(authority), market_index)
     fund = tx.spot_market(market_index).insurance_fund.copy()
     vault = tx.vaults(market_index).insurance_fund_vault

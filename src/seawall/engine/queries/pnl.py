@@ -41,12 +41,12 @@ class ClaimablePnl(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str]
 
 
-def claimable_pnl(store: Store, user: str, market_index: int, at: Clock) -> ClaimablePnl:
-    """What ``settle_pnl`` signed by the owner would do at a time, with everything that caps it. Changes nothing.
+def claimable_pnl(store: Store, clock: Clock, user: str, market_index: int) -> ClaimablePnl:
+    """What ``settle_pnl`` signed by the owner would do, with everything that caps it. Changes nothing.
 
     ``UserNotFound``, ``PerpMarketNotFound``, ``UserHasNoPositionInMarket``.
     """
-    tx = Transaction(store, at, user_key(user)[:32])
+    tx = Transaction(store, clock, user_key(user)[:32])
     account = tx.write_user(user)
     tx.write_quote_market()
     market = tx.write_perp_market(market_index)
