@@ -12,18 +12,20 @@ import select
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from seawall import Clock, Request, Venue
+from seawall.audit.replay import replay_venue
 from seawall.engine.machine import Machine
 from seawall.engine.receipts import encode_receipt
 from seawall.engine.recovery import reexecute
 from seawall.instructions.base import Instruction, encode
 from seawall.instructions.venue_setup import AddOracle, Initialize, InitializeUser, PostOraclePrice
+from seawall.ledger.head import Head
 
 VENUES = 8
 KILLS = 26
@@ -124,13 +126,19 @@ def found(venue: Venue, lines: list[str]) -> None:
         assert venue.journal.by_key([key])[key].sequence == entry.sequence
 
 
+def set_up(path: Path) -> int:
+    """A venue with an oracle; how many instructions that took."""
+    with Venue.open(path) as venue:
+        venue.apply(Initialize(admin="@admin"), "@admin", at=0)
+        venue.apply(AddOracle(name="SOL", price=5), "@admin", at=0)
+        return venue.sequence
+
+
 @pytest.mark.parametrize("number", range(VENUES))
 def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, number: int) -> None:
     """SIGKILL at random moments: acknowledged instructions are all there, once; root equals a replay from genesis."""
     path = tmp_path / "venue.db"
-    with Venue.open(path) as venue:
-        venue.apply(Initialize(admin="@admin"), "@admin", at=0)
-        venue.apply(AddOracle(name="SOL", price=5), "@admin", at=0)
+    set_up(path)
     rng = random.Random(number)
     referee = Machine()
     acknowledged: list[str] = []
@@ -156,3 +164,82 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, numbe
 def test_at_least_two_hundred_kills() -> None:
     """The numbers above amount to what is promised."""
     assert VENUES * KILLS >= 200
+
+
+# --- at each step of a commit, a snapshot and a close ----------------------------------------------------------
+
+
+def die(*_: object) -> None:
+    """The end of the process, as sudden as it gets."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_before_statement(start: str) -> Callable[[Venue, pytest.MonkeyPatch], None]:
+    """Die right before SQLite runs a statement that starts like this."""
+
+    def arrange(venue: Venue, _: pytest.MonkeyPatch) -> None:
+        writer = venue.journal._writer  # type: ignore[attr-defined]
+        writer.set_trace_callback(lambda sql: die() if sql.startswith(start) else None)
+
+    return arrange
+
+
+def die_in(module: object, name: str, *, afterwards: bool = False) -> Callable[[Venue, pytest.MonkeyPatch], None]:
+    """Die when a function is called, or right after it did its work."""
+
+    def arrange(_: Venue, patch: pytest.MonkeyPatch) -> None:
+        works = getattr(module, name)
+
+        def last(*values: object, **named: object) -> None:
+            if afterwards:
+                works(*values, **named)
+            die()
+
+        patch.setattr(module, name, last)
+
+    return arrange
+
+
+STEPS: list[tuple[str, Callable[[Venue, pytest.MonkeyPatch], None], str]] = [
+    ("before the transaction", die_before_statement("BEGIN"), "lost"),
+    ("before the first row", die_before_statement("INSERT"), "lost"),
+    ("before the commit", die_before_statement("COMMIT"), "lost"),
+    ("before the head is noted", die_in(Head, "write"), "there"),
+    ("after the head is noted", die_in(Head, "write", afterwards=True), "there"),
+    ("before a snapshot is forced to disk", die_in(os, "fsync"), "there"),
+    ("before a snapshot gets its name", die_in(os, "replace"), "there"),
+    ("after a snapshot got its name", die_in(os, "replace", afterwards=True), "there"),
+    ("before the end is noted", die_before_statement("UPDATE venue SET value = 4"), "there"),
+    ("before the log is folded in", die_before_statement("PRAGMA wal_checkpoint"), "there"),
+    ("after the log was folded in", die_in(Head, "force"), "there"),
+]
+
+
+@pytest.mark.parametrize(("step", "arrange", "group"), STEPS, ids=[step for step, _, _ in STEPS])
+def test_killed_at_each_step(
+    step: str,
+    arrange: Callable[[Venue, pytest.MonkeyPatch], None],
+    group: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A group is there wholly or not at all, as the step says; the next opening goes on without ado."""
+    path = tmp_path / "venue.db"
+    before, last = (
+        set_up(path),
+        [Request(PostOraclePrice(oracle="SOL", price=n), "@admin", Clock.at(0)) for n in (7, 8)],
+    )
+    child = os.fork()
+    if child == 0:
+        venue = Venue.open(path)
+        arrange(venue, monkeypatch)
+        venue.apply_many(last)
+        venue.snapshot()
+        venue.close()
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with Venue.open(path) as venue:
+        assert venue.sequence == before + (len(last) if group == "there" else 0)
+        assert venue.apply(PostOraclePrice(oracle="SOL", price=9), "@admin", at=0).sequence == venue.sequence
+        root = venue.root()
+    assert replay_venue(path).root == root

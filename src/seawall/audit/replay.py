@@ -37,6 +37,11 @@ class Replayed(NamedTuple):
     history: History
     findings: list[str]
 
+    @property
+    def root(self) -> str:
+        """The state root at the end of the journal."""
+        return self.machine.store.root()
+
 
 def replay_venue(path: str | os.PathLike[str], progress: Callable[[int], None] | None = None) -> Replayed:
     """Verify and execute again the whole journal of the venue stored at ``path``, which may be in use.

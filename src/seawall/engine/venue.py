@@ -93,6 +93,8 @@ class Venue:
         venue = cls()
         try:
             venue._machine, venue._tip, venue.recovery = recover(journal, journal.path)
+            if not read_only:
+                journal.start_writing()
         except BaseException:
             journal.close(in_order=False)
             raise

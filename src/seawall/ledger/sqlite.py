@@ -44,7 +44,7 @@ class SqliteJournal:
     """A journal in an SQLite database, for one writer or for reading only."""
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False, adopt: bool = False) -> None:
-        """Open or create the journal at ``path``.
+        """Open or create the journal at ``path``, for reading; ``start_writing`` comes before the first ``append``.
 
         ``VenueLocked`` where another process writes to it, ``JournalDamaged`` where it is not what was acknowledged.
         With ``adopt`` a journal is taken as it is although it ends before what was acknowledged, or nothing tells what
@@ -64,8 +64,6 @@ class SqliteJournal:
                 self._create()
             self._reader = self._connect("ro")
             self._tip, self._clean = self._check(adopt)
-            if not read_only:
-                self._open_writer()
         except BaseException:
             self.close(in_order=False)
             raise
@@ -76,6 +74,7 @@ class SqliteJournal:
         """Whether there is a database; ``JournalDamaged`` where it is empty or only what belongs to one is left."""
         if self.path.exists():
             if self.path.stat().st_size > 0:
+                self._check_header()
                 return True
             raise JournalDamaged(
                 f"{self.path} is empty: a venue's database never is, so it was truncated. Restore it from a backup; "
@@ -90,6 +89,16 @@ class SqliteJournal:
         if self.read_only:
             raise LedgerError(f"there is no venue at {self.path}")
         return False
+
+    def _check_header(self) -> None:
+        """Look at the first bytes before SQLite does: beside a database of less than a page it removes the log."""
+        with self.path.open("rb") as file:
+            header = file.read(18)
+        page = int.from_bytes(header[16:18], "big")
+        if header[:16] != b"SQLite format 3\0" or self.path.stat().st_size < (65_536 if page == 1 else max(page, 512)):
+            raise JournalDamaged(
+                f"{self.path} is not a database: its beginning is damaged, or it was truncated. {RESTORE}"
+            )
 
     def _create(self) -> None:
         """Create the database beside its place and move it there: it is never seen half made."""
@@ -178,7 +187,8 @@ class SqliteJournal:
                 "purpose, open the venue with adopt=True"
             )
 
-    def _open_writer(self) -> None:
+    def start_writing(self) -> None:
+        """Get ready for ``append``, once the entries were found good: nothing is written before."""
         head = Head(self.path)
         self._head = head
         head.write(self._tip.sequence, self._tip.hash)
