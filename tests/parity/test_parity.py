@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from seawall.audit.parity import facts_left_out
-from seawall.audit.parity.facts import Fact, compare, read_facts
+from seawall.audit.parity.facts import Fact, compare, evaluate, read_facts
+from seawall.audit.parity.facts_inputs import difference
 from seawall.audit.parity.replay import read_lines, replay_file
 from seawall.audit.parity.unmodelled import UNMODELLED_FIELDS
+from seawall.instructions.base import instruction_types
 
 DATA = Path(__file__).parent / "data"
 RECORDINGS = sorted([*DATA.glob("traces/*.gz"), *DATA.glob("vectors/*.gz")], key=lambda path: -path.stat().st_size)
@@ -23,8 +25,20 @@ def _name(case: tuple[str, Fact]) -> str:
     return f"{case[0]}-{case[1].number}"
 
 
+NOT_YET = {
+    "liquidate_perp",
+    "liquidate_spot",
+    "liquidate_borrow_for_perp_pnl",
+    "liquidate_perp_pnl_for_deposit",
+    "resolve_perp_bankruptcy",
+    "resolve_perp_pnl_deficit",
+    "resolve_spot_bankruptcy",
+}
+"""Instructions of the recordings that the engine does not have yet."""
+
+
 def test_the_recordings_are_there() -> None:
-    assert len(RECORDINGS) == 31
+    assert len(RECORDINGS) == 43
     assert len(FACT_FILES) == 20
 
 
@@ -32,8 +46,17 @@ def test_the_recordings_are_there() -> None:
 def test_every_recorded_instruction_is_reproduced(path: Path) -> None:
     results = list(replay_file(path))
     assert sum(number >= 0 for number, _, _ in results) > 0
-    differences = [f"#{number} {name}: {text}" for number, name, text in results if text is not None]
+    differences = [
+        f"#{number} {name}: {text}"
+        for number, name, text in results
+        if text is not None and not (name in NOT_YET and text == f"the engine has no instruction {name!r}")
+    ]
     assert not differences, f"{len(differences)} differ, first: {differences[:5]}"
+
+
+def test_what_is_not_there_yet_is_not_there() -> None:
+    """The list above shrinks with the engine."""
+    assert not NOT_YET & set(instruction_types())
 
 
 @pytest.mark.parametrize("case", COMPARED, ids=_name)
@@ -55,10 +78,12 @@ def _wrong(value: Any) -> Any:
 
 @pytest.mark.parametrize("case", COMPARED, ids=_name)
 def test_a_wrong_expectation_is_noticed(case: tuple[str, Fact]) -> None:
-    fact = case[1]
-    for name, value in fact.expected.items():
-        assert compare(fact._replace(expected={**fact.expected, name: _wrong(value)})) is not None, name
-        assert compare(fact._replace(expected={**fact.expected, f"{name}_of_another_kind": value})) is not None
+    expected = case[1].expected
+    found = evaluate(case[1])
+    assert difference(found, expected) is None
+    for name, value in expected.items():
+        assert difference(found, {**expected, name: _wrong(value)}) is not None, name
+        assert difference(found, {**expected, f"{name}_of_another_kind": value}) is not None
 
 
 def test_every_fact_of_the_recorded_version_is_compared_or_listed() -> None:

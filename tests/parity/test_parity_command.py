@@ -86,6 +86,15 @@ def test_a_wrong_fact_is_a_difference(tmp_path: Path) -> None:
     assert result.output.splitlines()[-1] == "10 instructions, 1 differ"
 
 
+def test_an_instruction_that_the_engine_lacks_is_a_difference_and_the_replay_goes_on(tmp_path: Path) -> None:
+    lines = first_lines(VECTORS, 4)
+    lines[1] = {**lines[1], "ix": "print_money"}
+    result = run(write_lines(tmp_path / "unknown.jsonl", lines))
+    assert result.exit_code == 1
+    assert "the engine has no instruction 'print_money'" in result.output
+    assert result.output.endswith("\n3 instructions, 1 differ\n")
+
+
 def test_show_limits_what_is_printed_not_what_is_counted(tmp_path: Path) -> None:
     lines = [
         {**line, "result": {"error": "MathError"}} if line["kind"] == "vec" else line
@@ -180,7 +189,7 @@ def _places(data: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 _DAMAGES = st.sampled_from([None, "", "x", "-1", str(2**200), 7, -1.5, True, [], {}, [[]], {"x": 1}, "delete"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), damage=_DAMAGES, source=st.sampled_from(["trace", "vectors", "facts"]))
 def test_whatever_is_damaged_the_command_ends_properly(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, damage: Any, source: str

@@ -98,18 +98,23 @@ def count_left_out(path: Path) -> int:
 
 def compare(fact: Fact) -> str | None:
     """The first difference between what the rules give and what the fact asserts."""
+    found = evaluate(fact)
+    if isinstance(found, dict) and set(found) == {"error"} and "error" not in fact.expected:
+        return f"failed with {found['error']}"
+    return difference(found, fact.expected)
+
+
+def evaluate(fact: Fact) -> Found:
+    """What the rules give for a fact; ``UnreadableFact`` for an unknown function or inputs that nothing reads."""
     adapter = ADAPTERS.get(fact.function) or ADAPTERS.get(fact.function.partition(" (")[0])
     if adapter is None:
         raise UnreadableFact("the function is unknown")
     inputs = Inputs(fact.inputs)
-    found: Found
     try:
         found = adapter(inputs)
     except SettlementError as error:
-        found = {"error": error.code.name}
-        if "error" not in fact.expected:
-            return f"failed with {error.code.name}"
+        return {"error": error.code.name}
     unread = inputs.unread()
     if unread and "error" not in fact.expected:
         raise UnreadableFact(f"nothing reads {', '.join(unread)}")
-    return difference(found, fact.expected)
+    return found

@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 from seawall.audit.parity import orders  # noqa: F401 - registers the translators of order lines
 from seawall.audit.parity.recorded import MALFORMED, Recording, UnreadableError, first_difference, vault_place
-from seawall.audit.parity.translate import translate
+from seawall.audit.parity.translate import UnknownInstruction, translate
 from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_EVENTS
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.transaction import Change
@@ -131,6 +131,14 @@ class Replay:
         instruction, signer = translated
         return self.machine.execute(Request(instruction, signer, clock))
 
+    def run_and_compare(self, line: dict[str, Any]) -> tuple[list[Change], str | None]:
+        """Run one recorded instruction and compare; an instruction that the engine lacks is a difference."""
+        try:
+            receipt, changes = self.run(line)
+        except UnknownInstruction as error:
+            return [], str(error)
+        return changes, self.compare(line, receipt, changes)
+
     def compare(self, line: dict[str, Any], receipt: Receipt | None, changes: list[Change]) -> str | None:
         """The first difference between what the program recorded and what the engine did."""
         wanted = line["result"] if isinstance(line["result"], str) else line["result"]["error"]
@@ -217,8 +225,7 @@ class TraceReplay(Replay):
 
     def step(self, line: dict[str, Any]) -> str | None:
         """Run one line; after a difference the recorded state is put in place, so that one fault shows once."""
-        receipt, changes = self.run(line)
-        difference = self.compare(line, receipt, changes)
+        changes, difference = self.run_and_compare(line)
         if difference is not None:
             for change in changes:
                 if change.before is not None:
@@ -302,9 +309,9 @@ class VectorReplay(Replay):
         for label, fields in line["pre"].items():
             self.recording.overwrite(label, fields)
         self._dirty.update(self.recording.overwrite_vaults(line["pre_vaults"]))
-        receipt, changes = self.run(line)
+        changes, difference = self.run_and_compare(line)
         for change in changes:
             label_ = self._label(change)
             if label_ is not None:
                 self._dirty.add(label_)
-        return self.compare(line, receipt, changes)
+        return difference

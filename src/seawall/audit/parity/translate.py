@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from seawall.audit.parity.recorded import Recording, UnreadableError
+from seawall.audit.parity.recorded import Recording
 from seawall.instructions.base import Instruction, decode_object, instruction_types
+
+
+class UnknownInstruction(Exception):
+    """A recorded instruction that the engine does not have: a difference, after which the replay goes on."""
+
 
 Translator = Callable[[Recording, dict[str, Any]], tuple[Instruction, str] | None]
 
@@ -32,7 +37,7 @@ def _translate(recording: Recording, line: dict[str, Any]) -> tuple[Instruction,
         return TRANSLATORS[name](recording, line)
     types = instruction_types()
     if name not in types:
-        raise UnreadableError(f"the instruction {name!r} is unknown")
+        raise UnknownInstruction(f"the engine has no instruction {name!r}")
     fields = set(types[name].__struct_fields__)
     data: dict[str, Any] = {"ix": name, **line["args"]}
     actors = line["actors"]
