@@ -166,6 +166,8 @@ def test_more_withdrawn_than_reserved_is_refused_even_unchecked() -> None:
     ("net", "peg", "oracle", "delay", "code"),
     [
         (0, 101_000_000, 101_000_000, 0, None),
+        (0, 99_000_000, 99_000_000, 0, None),
+        (0, 100_500_000, 101_000_000, 0, None),
         (0, 100_000_000, 101_000_000, 0, ErrorCode.InvalidRepegRedundant),
         (0, 101_000_000, 101_000_000, 11, ErrorCode.InvalidOracle),
         (0, 99_000_000, 101_000_000, 0, ErrorCode.InvalidRepegDirection),

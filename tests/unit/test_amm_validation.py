@@ -22,6 +22,14 @@ def test_a_consistent_market_passes(net: int) -> None:
     validate_perp_market(valid_market(net))
 
 
+def test_spread_reserves_may_equal_the_plain_ones() -> None:
+    """A spread of one unit is quoted as none."""
+    market = balanced_market(base_spread=1, long_spread=1)
+    update_spread_reserves(market.amm)
+    assert market.amm.ask_quote_asset_reserve == market.amm.quote_asset_reserve
+    validate_perp_market(market)
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [
