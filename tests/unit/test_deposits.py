@@ -26,6 +26,7 @@ from seawall.state.enums import (
     EXCHANGE_WITHDRAW_PAUSED,
     SPOT_FILL,
     SPOT_WITHDRAW,
+    STATUS_ACTIVE,
     STATUS_DELISTED,
     STATUS_INITIALIZED,
     STATUS_REDUCE_ONLY,
@@ -165,9 +166,10 @@ def test_a_deposit_that_covers_the_buffer_ends_liquidation(venue: MoneyVenue) ->
 def test_a_deposit_that_does_not_cover_the_buffer_leaves_liquidation_on(venue: MoneyVenue) -> None:
     assert venue.withdraw("@alice", SOL, 8 * ONE_SOL).ok
     venue.post("SOL", 130_000_000)
-    venue.change_user("@alice", status=USER_BEING_LIQUIDATED, last_active_slot=3)
+    venue.change_user("@alice", status=USER_BEING_LIQUIDATED, last_active_slot=3, idle=True)
     assert venue.deposit("@alice", USDC, 1).ok
     assert (venue.user("@alice").status, venue.user("@alice").last_active_slot) == (USER_BEING_LIQUIDATED, 3)
+    assert not venue.user("@alice").idle  # the activity is not noted, the idle flag falls all the same
 
 
 def test_who_may_deposit(venue: MoneyVenue) -> None:
@@ -452,7 +454,10 @@ def test_refused_swaps(venue: MoneyVenue) -> None:
     assert venue.refused(swap(0, 1), "@alice") == "InvalidSwap"
     assert venue.refused(swap(1, 0), "@alice") == "InvalidSwap"
     assert venue.refused(swap(1, 1), "@bob") == "Unauthorized"
-    venue.change_market(SOL, max_token_deposits=1_000 * ONE_SOL)
+    venue.change_market(SOL, status=STATUS_REDUCE_ONLY)
+    assert venue.refused(swap(100, 100), "@alice") == "MarketActionPaused"
+    assert venue.refused(swap(100, 100, SOL, USDC), "@alice") == "ReduceOnlyWithdrawIncreasedRisk"
+    venue.change_market(SOL, status=STATUS_ACTIVE, max_token_deposits=1_000 * ONE_SOL)
     assert venue.refused(swap(100, 100), "@alice") == "MaxDeposit"
     venue.change_market(SOL, paused_operations=SPOT_FILL)
     assert venue.refused(swap(100, 100), "@alice") == "MarketFillOrderPaused"

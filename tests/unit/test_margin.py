@@ -20,6 +20,7 @@ from seawall.rules.common.margin import (
     validate_spot_margin_trading,
     validate_user_not_being_liquidated,
 )
+from seawall.rules.common.perp_margin import worst_case_base_asset_amount
 from seawall.state.enums import (
     ASSET_TIER_ISOLATED,
     BORROW,
@@ -39,7 +40,7 @@ from seawall.state.facts import MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import User
+from seawall.state.user import PerpPosition, User
 
 USD = 10**6
 TOKEN = 10**9
@@ -279,6 +280,14 @@ def test_the_larger_side_of_the_orders_is_the_worst_case() -> None:
     assert world.margin(MARGIN_INITIAL).margin_requirement == 30 * USD + 20_000
     world.trade(open_bids=5 * TOKEN)
     assert world.margin(MARGIN_INITIAL).margin_requirement == 40 * USD + 20_000
+
+
+@pytest.mark.parametrize(
+    ("base", "bids", "asks", "worst"), [(0, 5, -5, -5), (1, 5, -5, 6), (-1, 5, -5, -6), (2, 0, -4, -2), (2, 1, 0, 3)]
+)
+def test_the_asks_win_a_tie_of_sizes(base: int, bids: int, asks: int, worst: int) -> None:
+    position = PerpPosition(base_asset_amount=base, open_bids=bids, open_asks=asks)
+    assert worst_case_base_asset_amount(position) == worst
 
 
 def test_a_market_in_settlement_is_valued_at_its_expiry_price_and_asks_for_nothing() -> None:
