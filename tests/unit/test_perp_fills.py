@@ -25,6 +25,7 @@ from seawall.rules.common.perp_orders import validate_fill_price, validate_fill_
 from seawall.rules.drift.perp_fills import (
     calculate_amm_available_liquidity,
     calculate_amm_jit_liquidity,
+    calculate_base_asset_amount_for_amm_to_fulfill,
     calculate_max_base_asset_amount_to_trade,
     get_fallback_price,
 )
@@ -664,6 +665,7 @@ def test_the_curve_is_traded_to_a_price_from_the_side_of_the_order() -> None:
     [
         (-100 * B, LONG, 100 * P, 100 * P, 100, 25 * B // 10),
         (-100 * B, LONG, 100 * P, 100 * P, 10, 25 * B // 100),
+        (-100 * B, LONG, 100 * P, 100 * P, 60, 15 * B // 10),
         (-100 * B, LONG, 100 * P, 100 * P, 200, 25 * B // 10),
         # it would not reduce its position, has no price, or is switched off
         (100 * B, LONG, 100 * P, 100 * P, 100, 0),
@@ -685,6 +687,15 @@ def test_what_the_amm_takes_of_a_match(
     order = PerpOrder(direction=direction, base_asset_amount=10 * B, price=100 * P)
     got = calculate_amm_jit_liquidity(market, order, price, 10 * B, 10 * B, 10 * B, oracle)
     assert got == base
+
+
+@pytest.mark.parametrize(("direction", "inside"), [(LONG, 101 * P - 100), (SHORT, 99 * P + 100)])
+def test_the_amm_stops_one_tick_inside_the_limit(direction: int, inside: int) -> None:
+    market = balanced_market(max_fill_reserve_fraction=1, order_tick_size=100, max_base_asset_reserve=10**16)
+    order = PerpOrder(direction=direction, base_asset_amount=10**6 * B)
+    limit = 101 * P if direction == LONG else 99 * P
+    size = calculate_base_asset_amount_for_amm_to_fulfill(order, market, limit, 0)
+    assert size == calculate_max_base_asset_amount_to_trade(market.amm, inside, direction) > 0
 
 
 def test_a_taker_without_limit_gives_way_the_sooner_it_expires() -> None:

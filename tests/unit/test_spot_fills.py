@@ -182,6 +182,21 @@ def test_what_refuses_a_spot_match(venue: MoneyVenue, prepare: Any, price: int, 
     assert receipt.refusal is not None and receipt.refusal.error == error
 
 
+@pytest.mark.parametrize(("name", "side"), [(ALICE, "the taker"), (BOB, "the maker")])
+def test_whoever_cannot_carry_its_side_stops_the_match(venue: MoneyVenue, name: str, side: str) -> None:
+    reserve(venue, ALICE, "Long", 10 * ONE_SOL)
+    reserve(venue, BOB, "Short", 10 * ONE_SOL)
+    positions = venue.user(name).spot_positions
+    for position in positions:
+        position.scaled_balance //= 10**6
+    venue.change_user(name, spot_positions=positions)
+    receipt = fill(
+        venue, ALICE, "Long", 10 * ONE_SOL, SpotMatchFill(maker=BOB, price=100 * P, base_asset_amount=10 * ONE_SOL)
+    )
+    assert receipt.refusal is not None and receipt.refusal.error == "InsufficientCollateral"
+    assert side in receipt.refusal.message
+
+
 def test_a_spot_fill_needs_both_orders(venue: MoneyVenue) -> None:
     maker = SpotMatchFill(maker=BOB, price=100 * P, base_asset_amount=ONE_SOL)
     reserve(venue, BOB, "Short", ONE_SOL // 2)
