@@ -12,12 +12,11 @@ from seawall.engine.receipts import Transfer, VaultChange
 from seawall.engine.store import Store
 from seawall.engine.transaction import Change
 from seawall.keys import key_to_text
-from seawall.records import Record
 from seawall.rules.common.balances import get_token_amount
 from seawall.state.enums import BORROW, DEPOSIT
 from seawall.state.perp_market import PerpMarket
-from seawall.state.spot_market import SpotMarket, Vaults
-from seawall.state.user import SpotPosition, User
+from seawall.state.spot_market import PoolBalance, SpotMarket, Vaults
+from seawall.state.user import POSITIONS, SpotPosition, User
 
 
 class Leg(NamedTuple):
@@ -32,6 +31,7 @@ class Leg(NamedTuple):
 
 _POSITIONS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "spot_positions")
 _POSITION = SpotPosition.LAYOUT.size
+_POSITIONS_END = _POSITIONS_AT + POSITIONS * _POSITION
 
 
 class Totals(NamedTuple):
@@ -57,7 +57,11 @@ def totals(market: SpotMarket, vault: int) -> Totals:
 
 
 def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[VaultChange]]:
-    """The transfers and vault changes of an instruction, from the rows it wrote (before they are stored)."""
+    """The transfers and vault changes of an instruction, from the rows it wrote (before they are stored).
+
+    ``changes`` are in the order of tables, spot markets before all that have claims on them.
+    """
+    moving: set[int] = set()  # markets whose interest indices moved: there an untouched balance is another claim
     markets: dict[int, tuple[SpotMarket, SpotMarket]] = {}
     vaults: dict[int, tuple[Vaults, Vaults]] = {}
     legs: dict[int, list[Leg]] = {}
@@ -65,41 +69,59 @@ def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[Vau
         after = change.after
         if isinstance(after, SpotMarket):
             before = store.spot_markets.objects[change.index] if change.before is not None else after
-            markets[change.index] = (before, after)
-            _pool(
-                legs, f"spot_market.{change.index}.revenue_pool", before.revenue_pool, after.revenue_pool, change.index
-            )
-            _pool(legs, f"spot_market.{change.index}.spot_fee_pool", before.spot_fee_pool, after.spot_fee_pool)
+            index = change.index
+            markets[index] = (before, after)
+            if (
+                before.cumulative_deposit_interest != after.cumulative_deposit_interest
+                or before.cumulative_borrow_interest != after.cumulative_borrow_interest
+            ):
+                moving.add(index)
+            _pool(legs, f"spot_market.{index}.revenue_pool", before.revenue_pool, after.revenue_pool, moving, index)
+            _pool(legs, f"spot_market.{index}.spot_fee_pool", before.spot_fee_pool, after.spot_fee_pool, moving)
         elif isinstance(after, PerpMarket):
             old = store.perp_markets.objects[change.index] if change.before is not None else after
-            _pool(legs, f"perp_market.{change.index}.pnl_pool", old.pnl_pool, after.pnl_pool)
-            _pool(legs, f"perp_market.{change.index}.fee_pool", old.amm.fee_pool, after.amm.fee_pool)
+            _pool(legs, f"perp_market.{change.index}.pnl_pool", old.pnl_pool, after.pnl_pool, moving)
+            _pool(legs, f"perp_market.{change.index}.fee_pool", old.amm.fee_pool, after.amm.fee_pool, moving)
         elif isinstance(after, User):
-            _positions(legs, change, after)
+            _positions(legs, change, after, moving)
         elif isinstance(after, Vaults):
             held = store.vaults.objects[change.index] if change.before is not None else Vaults()
             vaults[change.index] = (held, after)
     transfers: list[Transfer] = []
-    for index in sorted(markets.keys() | legs.keys() | vaults.keys()):
+    for index in sorted({*markets, *legs, *vaults}):
         _market_transfers(store, index, markets, vaults, legs.get(index, []), transfers)
     return transfers, _vault_changes(vaults)
 
 
-def _pool(legs: dict[int, list[Leg]], account: str, before: Record, after: Record, market_index: int = 0) -> None:
-    old: int = before.scaled_balance  # type: ignore[attr-defined]
-    new: int = after.scaled_balance  # type: ignore[attr-defined]
-    if old != 0 or new != 0:
+def _pool(
+    legs: dict[int, list[Leg]],
+    account: str,
+    before: PoolBalance,
+    after: PoolBalance,
+    moving: set[int],
+    market_index: int = 0,
+) -> None:
+    old = before.scaled_balance
+    new = after.scaled_balance
+    if old != new or (new != 0 and market_index in moving):
         legs.setdefault(market_index, []).append(Leg(account, old, DEPOSIT, new, DEPOSIT))
 
 
-def _positions(legs: dict[int, list[Leg]], change: Change, after: User) -> None:
+def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: set[int]) -> None:
     account = ""
     old_row = change.before
-    for i in range(8):
+    row = change.data
+    if (
+        not moving
+        and old_row is not None
+        and old_row[_POSITIONS_AT:_POSITIONS_END] == row[_POSITIONS_AT:_POSITIONS_END]
+    ):
+        return
+    for i in range(POSITIONS):
         at = _POSITIONS_AT + i * _POSITION
-        if old_row is not None and old_row[at : at + _POSITION] == change.data[at : at + _POSITION]:
+        if old_row is not None and old_row[at : at + _POSITION] == row[at : at + _POSITION]:
             new = after.spot_positions[i]
-            if new.scaled_balance == 0:
+            if new.scaled_balance == 0 or new.market_index not in moving:
                 continue
             old = new
         else:

@@ -22,6 +22,7 @@ UserRef = Annotated[str, "user"]
 """A user account: ``<authority>/<sub-account>``; without the number it is sub-account 0."""
 
 
+@cache
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
@@ -123,13 +124,16 @@ def decode_canonical(data: bytes) -> Instruction:
 
 
 @cache
-def _checks(cls: type) -> list[tuple[str, Any]]:
-    checks: list[tuple[str, Any]] = []
+def _checks(cls: type) -> list[tuple[str, int, int, Any]]:
+    """What is checked of each field: the bounds of an integer's width, or another mark (then the bounds are 0)."""
+    checks: list[tuple[str, int, int, Any]] = []
     hints = get_type_hints(cls, include_extras=True)
     for name in cls.__struct_fields__:  # type: ignore[attr-defined]
         mark = _mark(hints[name])
-        if mark is not None:
-            checks.append((name, mark))
+        if isinstance(mark, Width):
+            checks.append((name, mark.minimum, mark.maximum, mark))
+        elif mark is not None:
+            checks.append((name, 0, 0, mark))
     return checks
 
 
@@ -150,8 +154,10 @@ def _mark(hint: Any) -> Any:
 
 def validate(instruction: msgspec.Struct, prefix: str = "") -> None:
     """Check every field against its declared width; ``InvalidInstruction`` names the field and what would pass."""
-    for name, mark in _checks(type(instruction)):
-        _check(f"{prefix}{name}", mark, getattr(instruction, name))
+    for name, low, high, mark in _checks(type(instruction)):
+        value = getattr(instruction, name)
+        if low == high or value is None or not low <= value <= high:
+            _check(f"{prefix}{name}", mark, value)
 
 
 def _check(name: str, mark: Any, value: Any) -> None:
