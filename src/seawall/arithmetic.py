@@ -9,7 +9,7 @@ from math import isqrt as _isqrt
 from typing import Final
 
 from seawall.errors import ErrorCode, SettlementError
-from seawall.lanes import rule
+from seawall.lanes import COMPILED_FORMS, rule
 
 U8_MAX: Final = 255
 U16_MAX: Final = 65_535
@@ -263,3 +263,31 @@ def log10_floor(value: int) -> int:
 def isqrt(value: int) -> int:
     """⌊√value⌋ of a non-negative integer."""
     return _isqrt(value)
+
+
+@rule
+def isqrt_by_newton(value: int) -> int:
+    """``isqrt`` in the bulk lane: Newton's method from above, which falls until it is there. ``MathError`` below zero.
+
+    The first guess is a power of two above the root; nothing exceeds ``value`` but the guess, at most 2^64.
+    """
+    if value < 0:
+        raise SettlementError(ErrorCode.MathError)
+    if value == 0:
+        return 0
+    root = 1
+    rest = value
+    while rest > U32_MAX:
+        rest = rest // 4_294_967_296
+        root = root * 65_536
+    while rest > 0:
+        rest = rest // 4
+        root = root * 2
+    while True:
+        better = (root + value // root) // 2
+        if better >= root:
+            return root
+        root = better
+
+
+COMPILED_FORMS[isqrt] = isqrt_by_newton

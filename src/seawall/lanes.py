@@ -13,6 +13,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 RULES: dict[str, Callable[..., Any]] = {}
 """Every rule of the process by its qualified name, e.g. ``seawall.rules.common.balances.get_token_amount``."""
 
+COMPILED_FORMS: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""The few helpers of ``arithmetic`` that are no rules, each with the rule that stands for it in compiled code."""
+
 
 def rule(function: _F) -> _F:
     """Register ``function`` as a rule that both lanes run; return it unchanged."""

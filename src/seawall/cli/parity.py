@@ -1,30 +1,43 @@
 """``seawall parity``: replay recorded traces, vectors and facts, and compare every field."""
 
-from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seawall.audit.parity.facts import count_left_out, replay_facts
+from seawall.audit.parity.facts import count_left_out
+from seawall.audit.parity.lanes import bulk_lane, replay
 from seawall.audit.parity.recorded import UnreadableError
-from seawall.audit.parity.replay import replay_file
+from seawall.bulk import unavailable_reason
 from seawall.cli import app
+
+if TYPE_CHECKING:
+    from seawall.bulk.lane import BulkLane
+
+
+class Lane(StrEnum):
+    """Where rules run: as Python, or compiled."""
+
+    EXACT = "exact"
+    BULK = "bulk"
 
 
 @app.command()
 def parity(
     files: Annotated[list[Path], typer.Argument(help="Recorded .jsonl or .jsonl.gz files, or .json facts.")],
     show: Annotated[int, typer.Option(help="How many differences to print; 0 prints all.")] = 0,
+    lane: Annotated[Lane, typer.Option(help="Run every rule as Python, or compiled.")] = Lane.EXACT,
 ) -> None:
     """Replay recorded files and compare. Exit code 1 on any difference, 2 on a file that cannot be read.
 
     Each instruction and each fact counts as one; docs/parity.md lists what is not compared, and why.
     """
+    bulk = _bulk_lane() if lane is Lane.BULK else None
     instructions = differ = 0
     for path in files:
         try:
-            for number, name, difference in _replay(path):
+            for number, name, difference in replay(path, bulk):
                 instructions += number >= 0
                 if difference is not None:
                     differ += 1
@@ -36,10 +49,16 @@ def parity(
         except UnreadableError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None
+    if bulk is not None:
+        typer.echo(f"{bulk.calls} rules ran compiled")
     typer.echo(f"{instructions} instructions, {differ} differ")
     if differ:
         raise typer.Exit(1)
 
 
-def _replay(path: Path) -> Iterator[tuple[int, str, str | None]]:
-    return replay_facts(path) if path.suffix == ".json" else replay_file(path)
+def _bulk_lane() -> "BulkLane":
+    reason = unavailable_reason()
+    if reason is not None:
+        typer.echo(f"the bulk lane is not available: {reason}", err=True)
+        raise typer.Exit(2)
+    return bulk_lane()

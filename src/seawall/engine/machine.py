@@ -1,5 +1,6 @@
 """The deterministic state machine: genesis and journal give the state, always, bit for bit. Nothing is durable here."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -27,13 +28,16 @@ class Request(NamedTuple):
 class Machine:
     """The state machine alone: applies instructions to the tables, answers with receipts."""
 
-    def __init__(self, store: Store | None = None, *, strict: bool = False) -> None:
+    def __init__(
+        self, store: Store | None = None, *, strict: bool = False, rules: Callable[[str], Rulebook] = rulebook
+    ) -> None:
         self.store = store if store is not None else Store()
         self.store.strict = strict
         """In tests: a record that was not checked out for writing refuses assignment."""
         self.sequence = 0
         self.effects = bytes(32)
         """Running hash over every row ever written: equal histories have equal effects."""
+        self._rulebook_called = rules
         self._rulebook: Rulebook | None = None
 
     def execute(self, request: Request) -> tuple[Receipt, list[Change]]:
@@ -80,9 +84,22 @@ class Machine:
         """Make what was attempted last part of the state."""
         strict = self.store.strict
         for change in changes:
-            change.table.store(change.index, change.data, freeze(change.after) if strict else change.after)
+            if change.after is None:
+                change.table.remove_last()
+            else:
+                change.table.store(change.index, change.data, freeze(change.after) if strict else change.after)
         self.effects = bytes.fromhex(receipt.effects)
         self.sequence = receipt.sequence
+
+    def undo(self, changes: list[Change]) -> None:
+        """Put back the rows of the instruction settled last. Sequence and effects are the caller's to restore."""
+        for change in reversed(changes):
+            if change.before is None:
+                change.table.remove_last()
+            else:
+                change.table.store(change.index, change.before, change.table.record.unpack(change.before))
+        if not self.store.config.objects:
+            self._rulebook = None
 
     def _refused(self, instruction: Instruction, signer: str, tx: Transaction, error: SettlementError) -> Receipt:
         explainers = self._rulebook.explainers if self._rulebook is not None else {}
@@ -95,9 +112,9 @@ class Machine:
     def _rules(self, instruction: Instruction) -> Rulebook:
         if self._rulebook is None:
             if self.store.config.objects:
-                self._rulebook = rulebook(self.store.config.objects[0].rulebook)
+                self._rulebook = self._rulebook_called(self.store.config.objects[0].rulebook)
             elif isinstance(instruction, Initialize):
-                return rulebook(instruction.rulebook)
+                return self._rulebook_called(instruction.rulebook)
             else:
                 raise SettlementError(ErrorCode.InvalidInstruction, "the venue is empty; initialize comes first")
         return self._rulebook

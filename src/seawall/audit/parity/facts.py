@@ -6,7 +6,7 @@ far, are left out by ``facts_left_out.LEFT_OUT``, each with its reason.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +36,11 @@ ADAPTERS: dict[str, Adapter] = {
     **INSURANCE_ADAPTERS,
 }
 """How to compute a function's facts, by its full name or by its name without the remark in parentheses."""
+
+
+def exact(adapter: Adapter) -> Adapter:
+    """The exact lane: an adapter as it stands."""
+    return adapter
 
 
 class Fact(NamedTuple):
@@ -79,12 +84,15 @@ def _fact(path: Path, number: int, item: Any) -> Fact:
     return Fact(number, *(item[name] for name in shape))
 
 
-def replay_facts(path: Path) -> Iterator[tuple[int, str, str | None]]:
-    """Every fact of a file that is compared: its number, its function, and the first difference (None: none)."""
+def replay_facts(path: Path, lane: Callable[[Adapter], Adapter] = exact) -> Iterator[tuple[int, str, str | None]]:
+    """Every fact of a file that is compared: its number, its function, and the first difference (None: none).
+
+    ``lane`` turns an adapter into the one that is run, e.g. into its twin in the bulk lane.
+    """
     for fact in read_facts(path):
         if fact.left_out is None:
             try:
-                yield fact.number, fact.function, compare(fact)
+                yield fact.number, fact.function, compare(fact, lane)
             except UnreadableFact as error:
                 raise UnreadableError(f"{path}: fact {fact.number} ({fact.function}): {error}") from None
             except MALFORMED as error:
@@ -96,7 +104,7 @@ def count_left_out(path: Path) -> int:
     return sum(fact.left_out is not None for fact in read_facts(path))
 
 
-def compare(fact: Fact) -> str | None:
+def compare(fact: Fact, lane: Callable[[Adapter], Adapter] = exact) -> str | None:
     """The first difference between what the rules give and what the fact asserts."""
     found = evaluate(fact)
     if isinstance(found, dict) and set(found) == {"error"} and "error" not in fact.expected:
@@ -111,7 +119,7 @@ def evaluate(fact: Fact) -> Found:
         raise UnreadableFact("the function is unknown")
     inputs = Inputs(fact.inputs)
     try:
-        found = adapter(inputs)
+        found = lane(adapter)(inputs)
     except SettlementError as error:
         return {"error": error.code.name}
     unread = inputs.unread()

@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -13,11 +13,14 @@ from seawall.audit.parity.recorded import MALFORMED, Recording, UnreadableError,
 from seawall.audit.parity.translate import UnknownInstruction, translate
 from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_EVENTS
 from seawall.engine.receipts import Clock, Receipt
+from seawall.engine.rulebook import Rulebook, rulebook
 from seawall.engine.transaction import Change
 from seawall.engine.venue import Machine, Request
 from seawall.errors import ErrorCode
 from seawall.instructions.venue_setup import PostOraclePrice
 from seawall.records import Record
+
+Rules = Callable[[str], Rulebook]
 
 PROGRAM_NAMES = {ErrorCode.AccountAlreadyInUse.name: "Custom(0)", ErrorCode.TokenInsufficientFunds.name: "Custom(1)"}
 
@@ -46,15 +49,18 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8")
 
 
-def replay_file(path: Path) -> Iterator[tuple[int, str, str | None]]:
-    """Every instruction of a recorded file: its number, its name, and the first difference (None: none)."""
+def replay_file(path: Path, rules: Rules = rulebook) -> Iterator[tuple[int, str, str | None]]:
+    """Every instruction of a recorded file: its number, its name, and the first difference (None: none).
+
+    ``rules`` says where rulebooks come from, e.g. from the bulk lane.
+    """
     replay: Replay | None = None
     number = 0
     try:
         for line in read_lines(path):
             number += 1
             if replay is None:
-                replay = start_replay(line)
+                replay = start_replay(line, rules)
             elif line["kind"] in ("ix", "vec"):
                 yield int(line["n"]), line["ix"], replay.step(line)
             else:
@@ -70,21 +76,21 @@ def replay_file(path: Path) -> Iterator[tuple[int, str, str | None]]:
         raise UnreadableError(f"{path}: the file is empty")
 
 
-def start_replay(header: dict[str, Any]) -> "Replay":
+def start_replay(header: dict[str, Any], rules: Rules = rulebook) -> "Replay":
     """The replay that the first line of a recorded file asks for."""
     if header["kind"] == "init":
-        return TraceReplay(header)
+        return TraceReplay(header, rules)
     if header["kind"] == "base":
-        return VectorReplay(header)
+        return VectorReplay(header, rules)
     raise UnreadableError("the first line is no recorded state")
 
 
 class Replay:
     """What traces and vectors share: run a line, compare what it changed."""
 
-    def __init__(self, header: dict[str, Any]) -> None:
+    def __init__(self, header: dict[str, Any], rules: Rules = rulebook) -> None:
         self.recording = Recording(header)
-        self.machine = Machine(self.recording.store, strict=True)
+        self.machine = Machine(self.recording.store, strict=True, rules=rules)
         self._labels = {(t.number, i): label for label, (t, i) in self.recording.places.items()}
         self._posted: dict[str, Any] = {}
 
@@ -295,8 +301,8 @@ def _leaves(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 class VectorReplay(Replay):
     """Single instructions on random states: the state before each is the base with some fields overwritten."""
 
-    def __init__(self, header: dict[str, Any]) -> None:
-        super().__init__(header)
+    def __init__(self, header: dict[str, Any], rules: Rules = rulebook) -> None:
+        super().__init__(header, rules)
         self._base = {label: table.row(index) for label, (table, index) in self.recording.places.items()}
         self._dirty: set[str] = set()
 
