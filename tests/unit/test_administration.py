@@ -81,6 +81,11 @@ ACCEPTED: list[tuple[Instruction, str, dict[str, Any]]] = [
     ),
     (ixs.UpdateLiquidationDuration(liquidation_duration=8), "state", {"liquidation_duration": 8}),
     (ixs.UpdateInitialPctToLiquidate(initial_pct_to_liquidate=5), "state", {"initial_pct_to_liquidate": 5}),
+    (ixs.UpdatePerpAuctionDuration(min_perp_auction_duration=3), "state", {"min_perp_auction_duration": 3}),
+    (
+        ixs.UpdatePerpMarketMaxOpenInterest(market_index=0, max_open_interest=300_000),
+        "perp", {"amm.max_open_interest": 300_000},
+    ),
     (
         ixs.UpdateOracleGuardRails(oracle_guard_rails=rails()),
         "state", {
@@ -254,6 +259,7 @@ def test_every_update_of_the_family_is_tested() -> None:
 
 
 REFUSED: list[tuple[Instruction, str]] = [
+    (ixs.UpdatePerpMarketMaxOpenInterest(market_index=0, max_open_interest=300_001), "DefaultError"),
     (
         ixs.UpdateSpotMarketIfFactor(spot_market_index=1, user_if_factor=51, total_if_factor=50),
         "DefaultError",

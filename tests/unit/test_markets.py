@@ -7,7 +7,12 @@ from support.insurance import START, InsuranceVenue
 
 from seawall.engine.machine import Machine, Request
 from seawall.engine.receipts import Clock
-from seawall.instructions.markets import InitializePerpMarket, InitializeSpotMarket
+from seawall.instructions.markets import (
+    DeleteInitializedPerpMarket,
+    DeleteInitializedSpotMarket,
+    InitializePerpMarket,
+    InitializeSpotMarket,
+)
 from seawall.instructions.venue_setup import AddOracle, Initialize
 from seawall.records import flatten
 
@@ -182,3 +187,25 @@ def test_a_perp_market_may_be_promised_more_than_its_tier(venue: InsuranceVenue)
     promised = {"contract_tier": "Isolated", "quote_max_insurance": 5, "max_revenue_withdraw_per_period": 10**9}
     venue.ok(InitializePerpMarket(**{**PERP, **promised}))
     assert venue.machine.store.perp_markets.objects[0].insurance_claim.quote_max_insurance == 5
+
+
+def test_a_new_empty_market_can_be_removed(venue: InsuranceVenue) -> None:
+    """The last market of its kind, never activated, with nothing in it; afterwards its number is free again."""
+    store = venue.machine.store
+    venue.ok(InitializePerpMarket(**{**PERP, "active_status": False}))
+    before = store.root()
+    assert venue.refused(DeleteInitializedPerpMarket(market_index=0), "@mallory") == "Unauthorized"
+    assert store.root() == before
+    venue.ok(DeleteInitializedPerpMarket(market_index=0))
+    assert store.perp_markets.count == 0 and store.perp_markets.objects == []
+    assert store.state.objects[0].number_of_markets == 0
+    venue.ok(InitializePerpMarket(**PERP))
+    assert venue.refused(DeleteInitializedPerpMarket(market_index=0)) == "InvalidMarketAccountforDeletion"
+    assert venue.refused(DeleteInitializedPerpMarket(market_index=1)) == "PerpMarketNotFound"
+
+
+def test_only_the_last_spot_market_can_be_removed(venue: InsuranceVenue) -> None:
+    store = venue.machine.store
+    count = store.spot_markets.count
+    assert venue.refused(DeleteInitializedSpotMarket(market_index=0)) == "InvalidMarketAccountforDeletion"
+    assert store.spot_markets.count == store.vaults.count == count

@@ -58,6 +58,15 @@ class Table(Generic[R]):
         start = index % CHUNK_ROWS * self.row_size
         self.chunks[index // CHUNK_ROWS][start : start + self.row_size] = data
 
+    def remove_last(self) -> None:
+        """Take the last row away again."""
+        last = self.count - 1
+        if self._key is not None:
+            del self.index[self._key(self.row(last))]
+        self.count = last
+        if last % CHUNK_ROWS == 0:
+            self.chunks.pop()
+
     def segments(self) -> Iterator[memoryview]:
         """The rows in use, chunk by chunk."""
         left = self.count
@@ -126,6 +135,11 @@ class HeldTable(Table[R]):
             self.objects.append(item)
         else:
             self.objects[index] = item
+
+    def remove_last(self) -> None:
+        """Take the last row and its object away again."""
+        super().remove_last()
+        self.objects.pop()
 
     def load(self, data: Any, count: int) -> None:
         """Replace the content by ``count`` rows of ``data``."""

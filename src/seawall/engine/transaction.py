@@ -30,7 +30,10 @@ QUOTE_ORACLE_INDEX = 0
 
 
 class Change:
-    """One row that an instruction wrote: where, its bytes before (None if new) and after, and the object after."""
+    """One row that an instruction wrote: where, its bytes before (None if new) and after, and the object after.
+
+    No bytes after and no object: the row, its table's last, was removed.
+    """
 
     __slots__ = ("after", "before", "data", "index", "table")
 
@@ -59,6 +62,7 @@ class Transaction:
         self._read: dict[tuple[int, int], Record] = {}
         self._appended: dict[int, int] = {}
         self._new_keys: dict[tuple[int, bytes], int] = {}
+        self._removed: list[Table[Any]] = []
         self._oracles: list[OraclePriceData] | None = None
 
     # --- reading and writing rows -----------------------------------------------------------------------------
@@ -184,6 +188,16 @@ class Transaction:
         """Append a perp market."""
         self._append(self.store.perp_markets, market)
         self.perp_markets.append(market)
+
+    def remove_last_spot_market(self) -> None:
+        """Remove the last spot market with its vaults; nothing else of them may have been written."""
+        self._removed += [self.store.spot_markets, self.store.vaults]
+        self.spot_markets.pop()
+
+    def remove_last_perp_market(self) -> None:
+        """Remove the last perp market; nothing else of it may have been written."""
+        self._removed.append(self.store.perp_markets)
+        self.perp_markets.pop()
 
     # --- oracles ----------------------------------------------------------------------------------------------
 
@@ -428,6 +442,9 @@ class Transaction:
             before = table.row(index) if index < table.count else None
             if data != before:
                 changes.append(Change(table, index, before, data, after))
+        for table in self._removed:
+            last = table.count - 1
+            changes.append(Change(table, last, table.row(last), b"", None))
         return changes
 
 

@@ -12,7 +12,7 @@ True
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -25,7 +25,7 @@ from seawall.engine.machine import Machine, Request, refused_at_the_door
 from seawall.engine.receipts import Clock, Receipt, decode_receipt, encode_receipt
 from seawall.engine.recovery import Recovery, recover, take_snapshot
 from seawall.engine.store import Store
-from seawall.engine.transaction import signer_key
+from seawall.engine.transaction import Change, signer_key
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction, decode_canonical, encode, validate
 from seawall.ledger.errors import LedgerError, VenueUnusable
@@ -169,6 +169,43 @@ class Venue:
                     self._snapshot_if_possible()
         return receipts
 
+    def apply_all_or_none(
+        self, requests: Iterable[Request], acceptable: Callable[[Receipt], bool]
+    ) -> Sequence[Receipt]:
+        """Apply instructions in order, all in one commit; at the first receipt that is not acceptable undo them all.
+
+        The receipts, once all of them are durable; or those up to the one that was not acceptable, the last, and
+        then nothing has happened. ``VenueUnusable`` after a failed commit.
+        """
+        group = list(requests)
+        receipts: list[Receipt] = []
+        with self._lock:
+            self._require_usable()
+            sequence, effects = self._machine.sequence, self._machine.effects
+            entries: list[Entry] = []
+            done: list[list[Change]] = []
+            known = self._known(group)
+            try:
+                for request in group:
+                    receipts.append(self._receipt_of(request, known, entries, done))
+                    if not acceptable(receipts[-1]):
+                        self._undo(done, sequence, effects)
+                        return receipts
+            except BaseException:
+                # interrupted while it changed its state the venue stays unusable: nobody knows what to undo
+                if self._fault is None:
+                    self._undo(done, sequence, effects)
+                raise
+            self._commit(entries)
+        return receipts
+
+    def _undo(self, done: "list[list[Change]]", sequence: int, effects: bytes) -> None:
+        self._fault = _INTERRUPTED
+        for changes in reversed(done):
+            self._machine.undo(changes)
+        self._machine.sequence, self._machine.effects = sequence, effects
+        self._fault = None
+
     def dry_run(self, instruction: Instruction, signer: str, at: Clock | int) -> Receipt:
         """The receipt that ``apply`` would give now. Nothing changes and nothing is journalled; its sequence is 0."""
         request = Request(instruction, signer, at if isinstance(at, Clock) else Clock.at(at))
@@ -182,15 +219,11 @@ class Venue:
         return msgspec.structs.replace(receipt, sequence=0, effects="")
 
     def _apply_group(self, group: list[Request], receipts: list[Receipt]) -> None:
-        keys = {r.idempotency_key for r in group if r.idempotency_key is not None and _is_key(r.idempotency_key)}
-        known = self._journal.by_key(keys) if keys else {}
+        known = self._known(group)
         entries: list[Entry] = []
         try:
             for request in group:
-                try:
-                    receipts.append(self._apply_one(request, known, entries))
-                except SettlementError as error:
-                    receipts.append(refused_at_the_door(request, error))
+                receipts.append(self._receipt_of(request, known, entries))
         except Exception:
             # a fault of the software: nothing of this instruction happened, those before it stand
             self._commit(entries)
@@ -200,8 +233,34 @@ class Venue:
             raise
         self._commit(entries)
 
-    def _apply_one(self, request: Request, known: dict[str, Entry], entries: list[Entry]) -> Receipt:
-        """One instruction up to the entry that is to be committed; ``SettlementError`` where it is not admitted."""
+    def _known(self, group: list[Request]) -> dict[str, Entry]:
+        """The entries that were made under the group's idempotency keys."""
+        keys = {r.idempotency_key for r in group if r.idempotency_key is not None and _is_key(r.idempotency_key)}
+        return self._journal.by_key(keys) if keys else {}
+
+    def _receipt_of(
+        self,
+        request: Request,
+        known: dict[str, Entry],
+        entries: list[Entry],
+        done: "list[list[Change]] | None" = None,
+    ) -> Receipt:
+        try:
+            return self._apply_one(request, known, entries, done)
+        except SettlementError as error:
+            return refused_at_the_door(request, error)
+
+    def _apply_one(
+        self,
+        request: Request,
+        known: dict[str, Entry],
+        entries: list[Entry],
+        done: "list[list[Change]] | None",
+    ) -> Receipt:
+        """One instruction up to the entry that is to be committed; ``SettlementError`` where it is not admitted.
+
+        What it changed is added to ``done``, for a caller who may want to undo it.
+        """
         if self._read_only:
             raise SettlementError(ErrorCode.AccountFrozen)
         data = _encoded(request)
@@ -217,6 +276,8 @@ class Venue:
         entry = Entry(*parts, chain(last.hash, *parts))
         self._fault = _INTERRUPTED
         self._machine.settle(receipt, changes)
+        if done is not None:
+            done.append(changes)
         entries.append(entry)
         if key is not None:
             known[key] = entry

@@ -1,4 +1,7 @@
-"""Creating markets. An ``oracle`` is the name under which ``add_oracle`` created it; ``quote`` is the quote token's."""
+"""Creating markets, and removing new ones.
+
+An ``oracle`` is the name under which ``add_oracle`` created it; ``quote`` is the quote token's.
+"""
 
 from seawall.instructions.administration import AssetTierName, ContractTierName
 from seawall.instructions.base import Instruction
@@ -67,3 +70,21 @@ class InitializePerpMarket(Instruction, frozen=True, kw_only=True):
     concentration_coef_scale: u128 = 1
     curve_update_intensity: u8 = 0
     amm_jit_intensity: u8 = 0
+
+
+class DeleteInitializedSpotMarket(Instruction, frozen=True, kw_only=True):
+    """Remove the last spot market, which was never activated and holds nothing. Signer: admin.
+
+    Source: instructions.md §2.9; ``admin.rs::handle_delete_initialized_spot_market``.
+    """
+
+    market_index: u16
+
+
+class DeleteInitializedPerpMarket(Instruction, frozen=True, kw_only=True):
+    """Remove the last perp market, which was never activated and has no users. Signer: admin.
+
+    Source: instructions.md §2.9; ``admin.rs::handle_delete_initialized_perp_market``.
+    """
+
+    market_index: u16

@@ -1,4 +1,4 @@
-"""Creating markets."""
+"""Creating markets, and removing new ones."""
 
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import required
@@ -6,7 +6,12 @@ from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import QUOTE_ORACLE_INDEX, Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
-from seawall.instructions.markets import InitializePerpMarket, InitializeSpotMarket
+from seawall.instructions.markets import (
+    DeleteInitializedPerpMarket,
+    DeleteInitializedSpotMarket,
+    InitializePerpMarket,
+    InitializeSpotMarket,
+)
 from seawall.rules.common.amm_curve import calculate_price
 from seawall.rules.common.amm_k import update_concentration_coef
 from seawall.rules.common.market_validation import (
@@ -203,8 +208,41 @@ def _new_amm(tx: Transaction, ix: InitializePerpMarket, oracle_index: int) -> AM
     )
 
 
+def delete_spot_market(tx: Transaction, ix: DeleteInitializedSpotMarket) -> None:
+    """Remove the last spot market; ``InvalidMarketAccountforDeletion`` unless it is new and empty."""
+    tx.require_admin()
+    market, vaults = tx.spot_market(ix.market_index), tx.vaults(ix.market_index)
+    _require_deletable(ix.market_index == len(tx.spot_markets) - 1, "only the last market can be removed")
+    _require_deletable(market.status == STATUS_INITIALIZED, "the market was activated")
+    held = market.deposit_balance + market.borrow_balance + market.insurance_fund.total_shares
+    _require_deletable(held == 0, "the market has balances or shares")
+    _require_deletable(vaults.spot_vault + vaults.insurance_fund_vault == 0, "the market's vaults hold tokens")
+    tx.remove_last_spot_market()
+    tx.write_state().number_of_spot_markets -= 1
+
+
+def delete_perp_market(tx: Transaction, ix: DeleteInitializedPerpMarket) -> None:
+    """Remove the last perp market; ``InvalidMarketAccountforDeletion`` unless it is new and unused."""
+    tx.require_admin()
+    market = tx.perp_market(ix.market_index)
+    _require_deletable(ix.market_index == len(tx.perp_markets) - 1, "only the last market can be removed")
+    _require_deletable(market.status == STATUS_INITIALIZED, "the market was activated")
+    _require_deletable(market.number_of_users == 0, "the market has users")
+    held = market.pnl_pool.scaled_balance + market.amm.fee_pool.scaled_balance
+    _require_deletable(held == 0, "the market's pools hold tokens")
+    tx.remove_last_perp_market()
+    tx.write_state().number_of_markets -= 1
+
+
+def _require_deletable(condition: bool, reason: str) -> None:
+    if not condition:
+        raise SettlementError(ErrorCode.InvalidMarketAccountforDeletion, reason)
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
     InitializeSpotMarket: initialize_spot_market,
+    DeleteInitializedPerpMarket: delete_perp_market,
+    DeleteInitializedSpotMarket: delete_spot_market,
     InitializePerpMarket: initialize_perp_market,
 }
 
