@@ -191,7 +191,7 @@ class Replay:
         if receipt is None or receipt.refusal is not None or "events" not in line:
             return None
         wanted = [(name, fields) for name, fields in line["events"] if self._is_modelled(name, fields)]
-        got = receipt.events
+        got = [(name, fields) for name, fields in receipt.events if self._is_modelled(name, fields)]
         for i, (name, fields) in enumerate(wanted):
             if i >= len(got):
                 return f"event {i}: {name} is missing"
