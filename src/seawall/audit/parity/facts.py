@@ -106,13 +106,13 @@ def count_left_out(path: Path) -> int:
 
 def compare(fact: Fact, lane: Callable[[Adapter], Adapter] = exact) -> str | None:
     """The first difference between what the rules give and what the fact asserts."""
-    found = evaluate(fact)
+    found = evaluate(fact, lane)
     if isinstance(found, dict) and set(found) == {"error"} and "error" not in fact.expected:
         return f"failed with {found['error']}"
     return difference(found, fact.expected)
 
 
-def evaluate(fact: Fact) -> Found:
+def evaluate(fact: Fact, lane: Callable[[Adapter], Adapter] = exact) -> Found:
     """What the rules give for a fact; ``UnreadableFact`` for an unknown function or inputs that nothing reads."""
     adapter = ADAPTERS.get(fact.function) or ADAPTERS.get(fact.function.partition(" (")[0])
     if adapter is None:
