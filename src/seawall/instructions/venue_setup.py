@@ -9,7 +9,8 @@ from seawall.records import i64, u16, u32, u64
 class Initialize(Instruction, frozen=True, kw_only=True):
     """Create the exchange. Signer: anyone, once. Source: instructions.md §3.1; ``admin.rs::handle_initialize``.
 
-    ``spot_fee_pool_settlement``: one of the rules that the documents promise (spec/README); None: as the profile says.
+    ``spot_fee_pool_settlement``, ``admin_removes_protocol_shares``: rules that the documents promise and the program
+    lacks (docs/rulebooks.md); None: as the profile says.
     """
 
     name: str = "venue"
@@ -18,6 +19,7 @@ class Initialize(Instruction, frozen=True, kw_only=True):
     admin: Key
     wallets_tracked: bool = False
     spot_fee_pool_settlement: bool | None = None
+    admin_removes_protocol_shares: bool | None = None
 
 
 class AddOracle(Instruction, frozen=True, kw_only=True):

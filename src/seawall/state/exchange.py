@@ -97,12 +97,14 @@ class State(Record):
 class VenueConfig(Record):
     """What kind of venue this is: the rulebook, the profile, and the named rules that the profile switched on.
 
-    ``spot_fee_pool_settlement``: spec/README «What the documents promise». ``wallets_tracked``: tokens outside the
-    vaults are accounted too, so that a deposit needs a wallet that holds it.
+    ``spot_fee_pool_settlement``: anyone may settle spot fee pools to revenue pools. ``admin_removes_protocol_shares``:
+    the admin may cash insurance shares that the protocol owns. ``wallets_tracked``: tokens outside the vaults are
+    accounted too, so that a deposit needs a wallet that holds it. Both behaviours: docs/rulebooks.md.
     """
 
     name: name32
     rulebook: name32
     profile: name32
     spot_fee_pool_settlement: bool
+    admin_removes_protocol_shares: bool
     wallets_tracked: bool

@@ -248,14 +248,14 @@ def update_transfer_config(tx: Transaction, ix: UpdateProtocolIfSharesTransferCo
 def admin_remove_stake(tx: Transaction, ix: AdminRemoveInsuranceFundStake) -> None:
     """Pay protocol shares out to the admin's wallet.
 
-    ``UnsupportedInstruction`` in the profile ``program``, ``InsufficientIFShares``, ``InvalidIFDetected``.
+    ``UnsupportedInstruction`` without the parameter, ``InsufficientIFShares``, ``InvalidIFDetected``.
     Source: insurance.md §7.1.
     """
-    if tx.config.profile != "documents":
+    if not tx.config.admin_removes_protocol_shares:
         raise SettlementError(
             ErrorCode.UnsupportedInstruction,
-            "the program has no instruction that removes protocol shares",
-            "a venue with the profile 'documents'",
+            "this venue runs without the parameter admin_removes_protocol_shares, as the program does",
+            "a venue with that parameter",
         )
     tx.require_admin()
     index = ix.market_index

@@ -23,11 +23,16 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
         name=ix.name,
         rulebook=ix.rulebook,
         profile=ix.profile,
-        spot_fee_pool_settlement=documents if ix.spot_fee_pool_settlement is None else ix.spot_fee_pool_settlement,
+        spot_fee_pool_settlement=_given(ix.spot_fee_pool_settlement, documents),
+        admin_removes_protocol_shares=_given(ix.admin_removes_protocol_shares, documents),
         wallets_tracked=ix.wallets_tracked,
     )
     tx.create_exchange(config, default_state(key_from_text(ix.admin)))
     tx.add_oracle(Oracle(name="quote", price=1_000_000, conf=1, twap=1_000_000))
+
+
+def _given(value: bool | None, otherwise: bool) -> bool:
+    return otherwise if value is None else value
 
 
 def default_state(admin: bytes) -> State:
