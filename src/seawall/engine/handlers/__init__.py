@@ -44,3 +44,6 @@ DRIFT_HANDLERS: dict[type[Instruction], Handler] = {
 DRIFT_EXPLAINERS: dict[ErrorCode, Explainer] = {
     code: explainer for family in _FAMILIES for code, explainer in family.EXPLAINERS.items()
 }
+
+if len(DRIFT_EXPLAINERS) != sum(len(family.EXPLAINERS) for family in _FAMILIES):
+    raise TypeError("two families explain the same error; raise it with its detail in the handler instead")
