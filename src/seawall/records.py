@@ -378,6 +378,13 @@ def _set_class(item: Record, cls: type[Record]) -> None:
     object.__setattr__(item, "__class__", cls)
 
 
+def row_format(cls: type[Record], names: tuple[str, ...]) -> str:
+    """The struct format (without byte order) that reads some narrow integers of a row and skips everything else."""
+    return "".join(
+        _CODES[f.size, f.signed] if f.name in names else f"{f.size * f.count}x" for f in cls.LAYOUT.fields
+    )
+
+
 # --- JSON and dotted paths -------------------------------------------------------------------------------------
 
 

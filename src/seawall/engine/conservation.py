@@ -6,12 +6,14 @@ depositors and one for borrowers, and the *dust*: the surplus of the vault over 
 it may never become negative by an instruction.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
 from seawall.engine.receipts import Transfer, VaultChange
 from seawall.engine.store import Store
 from seawall.engine.transaction import Change
 from seawall.keys import key_to_text
+from seawall.records import row_format
 from seawall.rules.common.balances import get_token_amount
 from seawall.state.enums import BORROW, DEPOSIT
 from seawall.state.perp_market import PerpMarket
@@ -30,8 +32,9 @@ class Leg(NamedTuple):
 
 
 _POSITIONS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "spot_positions")
-_POSITION = SpotPosition.LAYOUT.size
-_POSITIONS_END = _POSITIONS_AT + POSITIONS * _POSITION
+_BALANCES = ("scaled_balance", "market_index", "balance_type")
+_OLD_POSITIONS = Struct("<" + row_format(SpotPosition, _BALANCES) * POSITIONS)
+_NO_POSITIONS = (0,) * (3 * POSITIONS)
 
 
 class Totals(NamedTuple):
@@ -109,39 +112,26 @@ def _pool(
 
 def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: set[int]) -> None:
     account = ""
-    old_row = change.before
-    row = change.data
-    if (
-        not moving
-        and old_row is not None
-        and old_row[_POSITIONS_AT:_POSITIONS_END] == row[_POSITIONS_AT:_POSITIONS_END]
-    ):
-        return
-    for i in range(POSITIONS):
-        at = _POSITIONS_AT + i * _POSITION
-        if old_row is not None and old_row[at : at + _POSITION] == row[at : at + _POSITION]:
-            new = after.spot_positions[i]
-            if new.scaled_balance == 0 or new.market_index not in moving:
+    before = _NO_POSITIONS if change.before is None else _OLD_POSITIONS.unpack_from(change.before, _POSITIONS_AT)
+    at = 0
+    for new in after.spot_positions:
+        old_balance, old_index, old_type = before[at], before[at + 1], before[at + 2]
+        at += 3
+        balance, index = new.scaled_balance, new.market_index
+        if balance == old_balance:
+            if balance == 0:
                 continue
-            old = new
-        else:
-            new = after.spot_positions[i]
-            old = SpotPosition.unpack(old_row, at) if old_row is not None else SpotPosition()
-            if old.scaled_balance == 0 and new.scaled_balance == 0:
+            if index not in moving and index == old_index and new.balance_type == old_type:
                 continue
         account = account or f"user.{key_to_text(after.authority)}/{after.sub_account_id}"
-        if old.market_index == new.market_index:
-            leg = Leg(account, old.scaled_balance, old.balance_type, new.scaled_balance, new.balance_type)
-            legs.setdefault(new.market_index, []).append(leg)
+        if old_index == index:
+            leg = Leg(account, old_balance, old_type, balance, new.balance_type)
+            legs.setdefault(index, []).append(leg)
         else:
             # a slot that was given to another market held nothing, or the old claim ends here
-            if old.scaled_balance:
-                legs.setdefault(old.market_index, []).append(
-                    Leg(account, old.scaled_balance, old.balance_type, 0, old.balance_type)
-                )
-            legs.setdefault(new.market_index, []).append(
-                Leg(account, 0, new.balance_type, new.scaled_balance, new.balance_type)
-            )
+            if old_balance:
+                legs.setdefault(old_index, []).append(Leg(account, old_balance, old_type, 0, old_type))
+            legs.setdefault(index, []).append(Leg(account, 0, new.balance_type, balance, new.balance_type))
 
 
 def _market_transfers(

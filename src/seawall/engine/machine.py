@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple
 
 from seawall.engine.conservation import moved
@@ -14,6 +15,8 @@ from seawall.errors import MEANING, ErrorCode, SettlementError
 from seawall.instructions.base import Instruction, validate
 from seawall.instructions.venue_setup import Initialize
 from seawall.records import freeze
+
+_PLACE = Struct("<BI")
 
 
 class Request(NamedTuple):
@@ -76,7 +79,7 @@ class Machine:
             return self.effects
         pieces = [self.effects]
         for change in changes:
-            pieces.append(change.table.number.to_bytes(1, "little") + change.index.to_bytes(4, "little"))
+            pieces.append(_PLACE.pack(change.table.number, change.index))
             pieces.append(change.data)
         return sha256(b"".join(pieces)).digest()
 
