@@ -7,11 +7,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from seawall.audit.conservation import check_state
 from seawall.audit.replay import Replayed, replay_venue
 from seawall.cli import app
 from seawall.cli.opening import fail
 from seawall.cli.text import amount, when
+from seawall.engine.conservation import totals
 from seawall.ledger.errors import LedgerError
 
 VenuePath = Annotated[Path, typer.Argument(help="The venue's database.")]
@@ -56,7 +56,7 @@ def print_replay(console: Console, done: Replayed) -> None:
         console.print(f"snapshots {len(done.snapshots)} state roots compared, all equal")
     if done.reworded:
         console.print(f"wording   {len(done.reworded)} outcomes are the same but explained in other words")
-    console.print(f"root      {done.machine.store.root()}")
+    console.print(f"root      {done.root}")
 
 
 def audit_and_print(console: Console, venue: Path) -> bool:
@@ -64,13 +64,16 @@ def audit_and_print(console: Console, venue: Path) -> bool:
     done = replay_with_progress(console, venue)
     print_replay(console, done)
     store = done.machine.store
-    found = check_state(store)
-    for market, surplus in zip(store.spot_markets.objects, found.surplus, strict=True):
-        dust = amount(surplus, market.decimals, market.decimals)
-        console.print(f"vault     {market.name}: every claim is covered; surplus (dust) {dust}")
-    for finding in found.findings:
-        console.print(f"[bold red]finding[/]   {finding}")
-    console.print(
-        "[bold green]verdict   nothing was created or lost[/]" if found.ok else "[bold red]verdict   FAILED[/]"
-    )
-    return found.ok
+    for index, market in enumerate(store.spot_markets.objects):
+        sums = totals(market, store.vaults.objects[index].spot_vault)
+        held, surplus = (amount(value, market.decimals, market.decimals) for value in (sums.vault, sums.surplus))
+        console.print(f"vault     {market.name}: {held} cover every claim; surplus (dust) {surplus}")
+        for kind, booked in (("dust", done.history.dust[index]), ("leak", done.history.leaked[index])):
+            for ix, tokens in booked.items():
+                if tokens:
+                    console.print(f"  {kind}    {ix}: {amount(tokens, market.decimals, market.decimals)}")
+    for finding in done.findings:
+        console.print(f"finding   {finding}", markup=False)
+    ok = not done.findings
+    console.print("[bold green]verdict   nothing was created or lost[/]" if ok else "[bold red]verdict   FAILED[/]")
+    return ok
