@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from seawall.arithmetic import checked_u64, sub_checked
+from seawall.arithmetic import U16_MAX, checked_u64, sub_checked
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.perp_positions import is_perp_position_available
-from seawall.state.enums import USER_BANKRUPT, USER_BEING_LIQUIDATED, USER_CLOSED, USER_REDUCE_ONLY
+from seawall.rules.common.perp_positions import has_open_order, is_perp_position_available
+from seawall.state.enums import BORROW, USER_BANKRUPT, USER_BEING_LIQUIDATED, USER_CLOSED, USER_REDUCE_ONLY
 from seawall.state.user import User, UserStats
 
 POSITIONS: Final = 8
@@ -31,6 +31,25 @@ def is_reduce_only(user: User) -> bool:
 
 
 @rule
+def enter_liquidation(user: User, slot: int) -> int:
+    """Flag the account as being liquidated from ``slot`` on; the number of its liquidation.
+
+    A liquidation under way goes on: its slot, its number and the margin it freed stay. ``MathError`` after 65535.
+    Source: liquidation.md §1; ``state/user.rs::enter_liquidation``.
+    """
+    if is_being_liquidated(user):
+        return sub_checked(user.next_liquidation_id, 1)
+    user.status = user.status + USER_BEING_LIQUIDATED
+    user.liquidation_margin_freed = 0
+    user.last_active_slot = checked_u64(slot)
+    liquidation_id = user.next_liquidation_id
+    if liquidation_id == U16_MAX:
+        raise SettlementError(ErrorCode.MathError)
+    user.next_liquidation_id = liquidation_id + 1
+    return liquidation_id
+
+
+@rule
 def exit_liquidation(user: User) -> None:
     """Clear both liquidation bits and the margin freed so far."""
     if user.status & USER_BEING_LIQUIDATED != 0:
@@ -38,6 +57,47 @@ def exit_liquidation(user: User) -> None:
     if user.status & USER_BANKRUPT != 0:
         user.status = user.status - USER_BANKRUPT
     user.liquidation_margin_freed = 0
+
+
+@rule
+def is_user_bankrupt(user: User) -> bool:
+    """Whether the account has only debts left: no deposit, no base, no positive quote, no perp order, and some debt.
+
+    Any dust of a deposit prevents it; a spot order alone does not: both deliberate, they are the program's.
+    Source: solvency.md §3.1; ``math/bankruptcy.rs::is_user_bankrupt``.
+    """
+    has_liability = False
+    for i in range(POSITIONS):
+        spot_position = user.spot_positions[i]
+        if spot_position.scaled_balance > 0:
+            if spot_position.balance_type != BORROW:
+                return False
+            has_liability = True
+    for i in range(POSITIONS):
+        position = user.perp_positions[i]
+        if position.base_asset_amount != 0 or position.quote_asset_amount > 0 or has_open_order(position):
+            return False
+        if position.quote_asset_amount < 0:
+            has_liability = True
+    return has_liability
+
+
+@rule
+def enter_bankruptcy(user: User) -> None:
+    """Flag the account as bankrupt instead of being liquidated; the margin freed so far stays.
+
+    Source: liquidation.md §1; ``state/user.rs::enter_bankruptcy``.
+    """
+    if user.status & USER_BEING_LIQUIDATED != 0:
+        user.status = user.status - USER_BEING_LIQUIDATED
+    if user.status & USER_BANKRUPT == 0:
+        user.status = user.status + USER_BANKRUPT
+
+
+@rule
+def exit_bankruptcy(user: User) -> None:
+    """Clear both liquidation bits and the margin freed so far. Source: liquidation.md §1."""
+    exit_liquidation(user)
 
 
 @rule
