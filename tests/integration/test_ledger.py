@@ -130,6 +130,19 @@ def test_what_is_executed_is_what_is_journalled(venue: Venue) -> None:
     assert entry is not None and b"true" not in entry.instruction
 
 
+@pytest.mark.parametrize("name", ["a venue.db", "?mode=ro#x.db", "[a-z]*.db", "%41.db", "ä.db"])
+def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "100% [of] it?"
+    directory.mkdir()
+    with Venue.open(str(directory / name)) as venue:
+        load(venue)
+        venue.snapshot()
+        root = venue.root()
+    assert (directory / name).exists() and len(snapshots(directory / name)) == 1
+    with Venue.open(directory / name) as venue:
+        assert venue.root() == root and venue.recovery.replayed == 0
+
+
 # --- idempotency -----------------------------------------------------------------------------------------------
 
 
@@ -329,6 +342,39 @@ def test_an_interruption_between_state_and_journal_makes_the_venue_unusable(
     venue.close()
     with Venue.open(path, read_only=True) as reader:
         assert reader.tip == tip
+
+
+def test_all_or_none_undoes_everything_or_leaves_the_venue_unusable(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receipt that is not acceptable: the state is as before, and so is the journal. Interrupted half way through a
+    change nobody knows what to undo, and the venue says so."""
+    group = [*[Request(*traffic(n, USERS), AT, f"group-{n}") for n in range(200, 230)], Request(price(0), "@u0", AT)]
+    with Venue.open(path) as venue:
+        load(venue)
+        before = venue.tip, venue.root(), venue._machine.effects
+        refused = venue.apply_all_or_none(group, lambda receipt: receipt.signer != "@u0" or receipt.sequence == 0)
+        assert 0 < len(refused) < len(group)
+        assert (venue.tip, venue.root(), venue._machine.effects) == before
+        assert venue.apply(price(5), "@admin", AT, "group-200").sequence == before[0].sequence + 1
+        whole = venue.apply_all_or_none(group[1:-1], lambda receipt: True)
+        assert venue.sequence == whole[-1].sequence
+        root, tip = venue.root(), venue.tip
+        settle = venue._machine.settle
+
+        def interrupted(receipt: Receipt, changes: Any) -> None:
+            if receipt.sequence == tip.sequence + 3:
+                raise KeyboardInterrupt
+            settle(receipt, changes)
+
+        monkeypatch.setattr(venue._machine, "settle", interrupted)
+        again = [request._replace(idempotency_key=None) for request in group]
+        with pytest.raises(KeyboardInterrupt):
+            venue.apply_all_or_none(again, lambda receipt: True)
+        with pytest.raises(VenueUnusable, match="interrupted"):
+            venue.apply(price(5), "@admin", AT)
+    with Venue.open(path) as venue:
+        assert (venue.root(), venue.tip) == (root, tip)
 
 
 def test_a_closed_venue_says_so(path: Path) -> None:

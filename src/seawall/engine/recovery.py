@@ -13,7 +13,16 @@ from seawall.errors import SettlementError
 from seawall.instructions.base import decode_canonical
 from seawall.ledger.errors import JournalDamaged, ReplayDiffers
 from seawall.ledger.journal import START, Entry, Journal, Tip, check_entry, tip_of, verified
-from seawall.ledger.snapshots import Part, map_tables, read_header, snapshot_damaged, snapshots, write_snapshot
+from seawall.ledger.snapshots import (
+    Header,
+    Part,
+    Tables,
+    map_tables,
+    read_header,
+    snapshot_damaged,
+    snapshots,
+    write_snapshot,
+)
 
 
 class Recovery(NamedTuple):
@@ -49,9 +58,9 @@ def recover(journal: Journal, database: Path | None) -> tuple[Machine, Tip, Reco
     """
     started = time.perf_counter()
     machine, tip = Machine(), START
-    found = snapshots(database) if database is not None else []
-    if found:
-        machine, tip = _from_snapshot(journal, found[-1])
+    latest = _latest_snapshot(database) if database is not None else None
+    if latest is not None:
+        machine, tip = _from_snapshot(journal, *latest)
     snapshot = tip.sequence
     for entry in verified(journal, tip):
         reexecute(machine, entry, journal.name)
@@ -84,8 +93,22 @@ def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:
     return receipt
 
 
-def _from_snapshot(journal: Journal, path: Path) -> tuple[Machine, Tip]:
-    header = read_header(path)
+def _latest_snapshot(database: Path) -> tuple[Path, Header, Tables] | None:
+    """The newest snapshot, mapped. A writer may remove old ones while a reader looks: then it looks again."""
+    for last_try in (False, False, True):
+        found = snapshots(database)
+        if not found:
+            break
+        try:
+            header = read_header(found[-1])
+            return found[-1], header, map_tables(found[-1], header)
+        except FileNotFoundError:
+            if last_try:
+                raise
+    return None
+
+
+def _from_snapshot(journal: Journal, path: Path, header: Header, tables: Tables) -> tuple[Machine, Tip]:
     entry = journal.entry(header.sequence)
     if entry is None:
         raise JournalDamaged(
@@ -97,15 +120,13 @@ def _from_snapshot(journal: Journal, path: Path) -> tuple[Machine, Tip]:
     check_entry(journal, entry, START if before is None else tip_of(before))
     if entry.hash.hex() != header.chain or _outcome.decode(entry.outcome).effects != header.effects:
         raise snapshot_damaged(path, "it does not belong to this journal")
-    machine = Machine(_load_store(path))
+    machine = Machine(_load_store(path, header, tables))
     machine.sequence = header.sequence
     machine.effects = bytes.fromhex(header.effects)
     return machine, tip_of(entry)
 
 
-def _load_store(path: Path) -> Store:
-    header = read_header(path)
-    tables = map_tables(path, header)
+def _load_store(path: Path, header: Header, tables: Tables) -> Store:
     store = Store()
     for table in store.tables:
         place = tables[table.name][0] if table.name in tables else None

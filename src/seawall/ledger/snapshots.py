@@ -134,7 +134,11 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def map_tables(path: Path, header: Header) -> dict[str, tuple[Place, memoryview]]:
+Tables = dict[str, tuple[Place, memoryview]]
+"""By name: where a table lies, and its rows."""
+
+
+def map_tables(path: Path, header: Header) -> Tables:
     """Every table's rows, mapped copy-on-write: writing to them changes memory, never the file. ``SnapshotDamaged``."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)

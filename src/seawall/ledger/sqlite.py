@@ -225,6 +225,8 @@ class SqliteJournal:
                 try:
                     if in_order and not self._clean:
                         writer.execute("UPDATE venue SET value = ? WHERE name = ?", (self._tip.sequence, _CLEAN))
+                        # somebody may be reading; the log then stays, and is folded in another time
+                        writer.execute("PRAGMA busy_timeout = 1000")
                         writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 finally:
                     writer.close()
