@@ -70,7 +70,7 @@ class Machine:
         transfers, vaults = moved(self.store, changes)
         receipt = Receipt(
             self.sequence + 1, clock, instruction.ix, signer, None, tx.events, transfers, vaults, tx.limits,
-            self._effects_of(changes).hex(),
+            self._effects_of(changes).hex(), tx.waterfall,
         )  # fmt: skip
         return receipt, changes
 

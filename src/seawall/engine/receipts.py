@@ -56,8 +56,68 @@ class Refusal(msgspec.Struct, frozen=True):
     would_pass: str = ""
 
 
+class Cap(msgspec.Struct, frozen=True, array_like=True):
+    """What limited a source: the cap's name and how much it admitted (tokens)."""
+
+    name: str
+    value: int
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One source of a waterfall, in tokens: what it held, how much each cap admitted, what it paid, and where to.
+
+    ``paid_to`` is an account as in ``Transfer``; ``dust`` where the program credits the payment to nobody.
+    """
+
+    name: str
+    held: int
+    caps: list[Cap]
+    paid: int
+    paid_to: str
+
+    @property
+    def cap(self) -> Cap | None:
+        """The tightest cap: what this source could pay at most."""
+        return min(self.caps, key=lambda cap: cap.value, default=None)
+
+
+class IndexChange(msgspec.Struct, frozen=True, array_like=True):
+    """An index that spreads a loss: its name, and its value before and after."""
+
+    name: str
+    before: int
+    after: int
+
+
+class Waterfall(msgspec.Struct, frozen=True):
+    """Who paid for a loss, in tokens of spot market ``market_index``: every source in order, then everybody else.
+
+    ``loss`` = all that the sources paid + ``socialised`` + ``uncovered``. What is socialised is spread through
+    ``indices``, which are rounded up: ``rounding`` is the socialised loss less what they take from all bearers together
+    (0 or negative). ``engine.attribution`` lists the bearers. ``uncovered`` is borne by nobody yet.
+    ``revenue_settled``: revenue that reached the insurance fund first, in the same instruction.
+    """
+
+    kind: str
+    market_index: int
+    perp_market_index: int | None
+    account: str
+    loss: int
+    revenue_settled: int
+    sources: list[Source]
+    socialised: int = 0
+    uncovered: int = 0
+    indices: list[IndexChange] = []
+    rounding: int = 0
+
+    @property
+    def paid(self) -> int:
+        """What all sources paid."""
+        return sum(source.paid for source in self.sources)
+
+
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome of one instruction. ``refusal`` is None when it was carried out."""
+    """The outcome of one instruction. ``refusal`` is None when it was carried out, ``waterfall`` when nothing was lost."""
 
     sequence: int
     clock: Clock
@@ -69,6 +129,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     vaults: list[VaultChange] = []
     limits: list[Limit] = []
     effects: str = ""
+    waterfall: Waterfall | None = None
 
     @property
     def ok(self) -> bool:

@@ -8,7 +8,7 @@ there is one, so that a rule reaches each record by one way only.
 from typing import Any, TypeVar
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
-from seawall.engine.receipts import Clock, Limit
+from seawall.engine.receipts import Clock, Limit, Waterfall
 from seawall.engine.store import Store
 from seawall.engine.tables import HeldTable, Table
 from seawall.errors import ErrorCode, SettlementError
@@ -56,6 +56,7 @@ class Transaction:
         self.signer = signer
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.limits: list[Limit] = []
+        self.waterfall: Waterfall | None = None
         self.spot_markets: list[SpotMarket] = list(store.spot_markets.objects)
         self.perp_markets: list[PerpMarket] = list(store.perp_markets.objects)
         self._written: dict[tuple[int, int], tuple[Table[Any], Record]] = {}
@@ -368,6 +369,14 @@ class Transaction:
             raise SettlementError(ErrorCode.TokenInsufficientFunds)
         vaults.spot_vault -= amount
         vaults.insurance_fund_vault += amount
+
+    def draw_tokens_from_insurance_fund(self, market_index: int, amount: int) -> None:
+        """Tokens out of the insurance fund's vault into the collateral vault; ``TokenInsufficientFunds``."""
+        vaults = self.write_vaults(market_index)
+        if vaults.insurance_fund_vault < amount:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds)
+        vaults.insurance_fund_vault -= amount
+        vaults.spot_vault += amount
 
     def fund_wallet(self, authority: bytes, market_index: int, amount: int) -> None:
         """Report tokens that reached an authority's wallet from outside."""

@@ -179,3 +179,41 @@ class SettlePnlFacts(Record):
     net_user_pnl: i128
     pnl_pool_excess: i128
     pools: PoolUpdateFacts
+
+
+@record
+class PnlDeficitFacts(Record):
+    """A draw of a perp market on insurance (quote 1e6): the deficit, then each cap as it stood, then what was drawn.
+
+    ``excess_user_pnl`` is what all users gained beyond the market's allowance, ``period_room`` and ``insurance_room``
+    what the period and the market's lifetime still admit, ``insurance_available`` what the fund can part with.
+    """
+
+    total_fee_minus_distributions: i128
+    pnl_pool: u128
+    net_user_pnl: i128
+    excess_user_pnl: i128
+    period_room: i128
+    insurance_room: u64
+    insurance_available: u64
+    drawn: u64
+
+
+@record
+class BankruptcyFacts(Record):
+    """A debt that its owner cannot pay, in tokens of the market: who paid what, and what was spread over the others.
+
+    ``insurance_room`` is what the perp market may still draw (spot: no such cap). ``cumulative_delta`` is the change of
+    the indices that spreads ``socialized_loss``: funding rates (1e9) or the deposit index (1e10).
+    """
+
+    liquidation_id: u16
+    loss: u128
+    insurance_available: u64
+    insurance_room: u64
+    insurance_payment: u64
+    fee_pool: u128
+    fee_pool_payment: u128
+    socialized_loss: u128
+    cumulative_delta: u128
+    quote_social_loss: u64

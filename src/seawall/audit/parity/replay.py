@@ -219,6 +219,11 @@ def _event_difference(name: str, got: dict[str, Any], wanted: dict[str, Any]) ->
         if field not in got:
             return f"{field}: missing, recorded {value}"
         found = got[field]
+        if isinstance(value, dict) and isinstance(found, dict):
+            inner = _event_difference(name, found, value)
+            if inner is not None:
+                return f"{field}.{inner}"
+            continue
         if isinstance(found, int) and not isinstance(found, bool):
             found = str(found)
         if found != value:
