@@ -261,7 +261,9 @@ def log10_floor(value: int) -> int:
 
 
 def isqrt(value: int) -> int:
-    """⌊√value⌋ of a non-negative integer."""
+    """⌊√value⌋ of a non-negative integer; ``MathError`` for a negative one."""
+    if value < 0:
+        raise SettlementError(ErrorCode.MathError)
     return _isqrt(value)
 
 

@@ -2,6 +2,7 @@
 
 Numba hands compiled code no exception value. It does leave the address of a constant that describes the error: class,
 arguments, function, file, line. That address is what a guarded call returns (0: no error); ``described`` reads it.
+The negated address stands for ``BeyondWidth``: no error, the exact lane has to do this piece of work.
 """
 
 import ctypes
@@ -16,12 +17,8 @@ from numba.extending import intrinsic, overload, register_model, typeof_impl
 
 from seawall.bulk.loops import attempt, restore, save
 from seawall.bulk.views import I8, POINTER, RecordType, RowsType, row_at
-from seawall.bulk.wide import I64, I128, wide
+from seawall.bulk.wide import BEYOND_WIDTH, I64, I128, wide
 from seawall.errors import ErrorCode, SettlementError
-
-UNKNOWN = -1
-"""The address of an error that describes itself nowhere."""
-
 
 class Failure(NamedTuple):
     """A refused call: the error's code and where it was raised."""
@@ -32,23 +29,32 @@ class Failure(NamedTuple):
 
 @cache
 def described(address: int) -> Failure:
-    """The error that a guarded call returned; an ``IndexError`` is raised, it is no refusal but a fault."""
-    if address == UNKNOWN:
-        raise RuntimeError("compiled code failed without saying why")
+    """The error that a guarded call returned."""
+    error, arguments, where = _read(address)
+    if not issubclass(error, SettlementError):
+        raise error(*arguments)
+    return Failure(ErrorCode(arguments[0]), where)
+
+
+@cache
+def stopped_at(address: int) -> str:
+    """Where compiled code stopped with ``BeyondWidth``, from the negative address that a guarded call returned."""
+    return _read(-address)[2]
+
+
+def _read(address: int) -> tuple[type[BaseException], tuple[Any, ...], str]:
     data = ctypes.cast(address, ctypes.POINTER(ctypes.c_void_p))[0]
     size = ctypes.cast(address + ctypes.sizeof(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int32))[0]
     if not data:
         raise RuntimeError("compiled code failed without saying why")
     error, arguments, place = pickle.loads(ctypes.string_at(data, size))
-    if not issubclass(error, SettlementError):
-        raise error(*(arguments or ()))
     where = ""
     if place is not None:
         function, file, line = place
         where = f"{file}:{line}" if line else f"store into {file}"
         if function:
             where += f" ({function})"
-    return Failure(ErrorCode(arguments[0]), where)
+    return error, arguments or (), where
 
 
 def _guarded(context: Any, builder: Any, rule: Any, sig: Any, args: Any) -> tuple[Any, Any]:
@@ -58,12 +64,9 @@ def _guarded(context: Any, builder: Any, rule: Any, sig: Any, args: Any) -> tupl
     status, result = context.call_internal_no_propagate(builder, compiled.fndesc, sig, args)
     address = cgutils.alloca_once_value(builder, ir.Constant(I64, 0))
     with cgutils.if_unlikely(builder, status.is_error):
-        told = builder.select(
-            status.is_user_exc,
-            builder.ptrtoint(status.excinfoptr, I64),
-            ir.Constant(I64, UNKNOWN),
-        )
-        builder.store(told, address)
+        told = builder.ptrtoint(status.excinfoptr, I64)
+        beyond = builder.icmp_signed("==", status.code, ir.Constant(status.code.type, BEYOND_WIDTH))
+        builder.store(builder.select(beyond, builder.neg(told), told), address)
     return builder.load(address), result
 
 

@@ -2,7 +2,8 @@
 
 A ``BulkLane`` makes twins: copies of functions whose names of rules mean the compiled rules. Nothing is patched; who
 holds a twin runs the bulk lane, everybody else goes on in the exact lane. Records are packed into rows for each call
-and unpacked into the same objects afterwards, also after an error. That is for checking, not for speed.
+and unpacked into the same objects afterwards, also after an error. That is for checking, not for speed. A call that does
+not fit the compiled rule's widths is done by the rule itself, in the exact lane, as everywhere.
 """
 
 import ctypes
@@ -15,11 +16,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 from numba.core import types
 
 from seawall.bulk.compiler import declared_type, entry
-from seawall.bulk.guard import SLOT, described, slots
+from seawall.bulk.guard import SLOT, described, slots, stopped_at
 from seawall.bulk.loops import overwrite
 from seawall.bulk.views import RecordType, RowsType
-from seawall.bulk.wide import wide
-from seawall.errors import ErrorCode, SettlementError
+from seawall.bulk.wide import BeyondWidth, wide
+from seawall.errors import SettlementError
 from seawall.lanes import COMPILED_FORMS, RULES
 from seawall.records import Record
 
@@ -33,6 +34,8 @@ class BulkLane:
         self.modules = modules
         self.calls = 0
         """How many rules ran compiled."""
+        self.handed_over = 0
+        """How many of them did not fit and ran in the exact lane instead."""
         self._twins: dict[Function, Function] = {}
 
     def twin(self, function: Function) -> Function:
@@ -70,7 +73,11 @@ class BulkLane:
 
         def run(*args: Any, **kwargs: Any) -> Any:
             self.calls += 1
-            return caller(*args, **kwargs)
+            try:
+                return caller(*args, **kwargs)
+            except BeyondWidth:
+                self.handed_over += 1
+                return function(*args, **kwargs)
 
         self._twins[function] = run
         return run
@@ -84,7 +91,10 @@ def _names(code: python_types.CodeType) -> Iterator[str]:
 
 
 class RuleCaller:
-    """Calls a compiled rule with Python objects; ``where`` of the last refusal tells the line."""
+    """Calls a compiled rule with Python objects; ``where`` tells the line of the last refusal or hand-over.
+
+    ``BeyondWidth`` where a value does not fit: nothing has changed then.
+    """
 
     def __init__(self, rule: Function) -> None:
         self.rule = rule
@@ -100,9 +110,15 @@ class RuleCaller:
         parameters = tuple(
             _actual_type(hint, value) for hint, value in zip(self._hints.values(), arguments, strict=True)
         )
-        rows = _Rows(parameters, arguments)
+        try:
+            rows = _Rows(parameters, arguments)
+        except SettlementError:
+            raise BeyondWidth("a record does not fit its row") from None
         block = _Block(parameters, arguments, rows, _result_slots(self._returns))
         address = entry(self.rule, parameters)(block.address)
+        if address < 0:
+            self.where = stopped_at(address)
+            raise BeyondWidth(self.where)
         rows.write_back()
         if address:
             failure = described(address)
@@ -196,7 +212,7 @@ def _argument(typ: Any, value: Any, rows: _Rows) -> bytes:
         try:
             return int(value).to_bytes(SLOT, "little", signed=True)
         except OverflowError:
-            raise SettlementError(ErrorCode.MathError) from None
+            raise BeyondWidth(f"the argument {value}") from None
     if typ is types.boolean:
         return bool(value).to_bytes(SLOT, "little")
     if isinstance(typ, RecordType):

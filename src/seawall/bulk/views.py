@@ -1,8 +1,9 @@
 """Records as compiled code sees them: a pointer into a row, read and written through the record's own declaration.
 
-A load widens the field to 128 bits. A store is checked against the field's width: what does not fit is refused at
-once, with the same name that packing the record would give it (``MathError`` for 128-bit fields, ``CastingFailure``
-for narrower ones). Sequences of records check their index.
+A load widens the field to 128 bits. A store is checked against the field's width: what does not fit stops the compiled
+rule with ``BeyondWidth``. The exact lane, which then does the work, checks widths when it packs: a field may leave its
+width and come back, and another error may come first; so only it can tell what becomes of the instruction. Sequences of
+records check their index in the same way.
 """
 
 import operator
@@ -15,8 +16,7 @@ from numba.core.ir import Loc
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, lower_getattr_generic, lower_setattr_generic, register_model
 
-from seawall.bulk.wide import I64, I128, WideType, fail_if, wide
-from seawall.errors import ErrorCode
+from seawall.bulk.wide import I64, I128, WideType, stop_if, wide
 from seawall.records import Field, Record, Width
 
 I8 = ir.IntType(8)
@@ -121,11 +121,10 @@ def _store_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> 
         return
     width = Width(field.size, field.signed)
     if width.minimum > -(1 << 127) or width.maximum < (1 << 127) - 1:
-        above = builder.icmp_signed("<", value, ir.Constant(I128, width.minimum))
-        below = builder.icmp_signed(">", value, ir.Constant(I128, width.maximum))
-        code = ErrorCode.MathError if field.size == 16 else ErrorCode.CastingFailure
-        # Numba hands no line to a store: the error names the field instead
-        fail_if(context, builder, builder.or_(above, below), code, Loc(f"{record.__name__}.{name}", 0))
+        below = builder.icmp_signed("<", value, ir.Constant(I128, width.minimum))
+        above = builder.icmp_signed(">", value, ir.Constant(I128, width.maximum))
+        # Numba hands no line to a store: what is told names the field instead
+        stop_if(context, builder, builder.or_(above, below), Loc(f"{record.__name__}.{name}", 0))
     stored = value if field.size == 16 else builder.trunc(value, ir.IntType(8 * field.size))
     builder.store(stored, _place(builder, pointer, field), align=1)
 
@@ -144,10 +143,9 @@ class _GetRow(AbstractTemplate):  # type: ignore[misc]
 
 
 def row_at(context: Any, builder: Any, data: Any, count: Any, index: Any, size: int) -> Any:
-    """Pointer to row ``index`` (wide) of ``count`` rows; ``IndexError`` outside."""
+    """Pointer to row ``index`` (wide) of ``count`` rows. A negative one is outside too: the exact lane may count back."""
     outside = builder.icmp_unsigned(">=", index, builder.zext(count, I128))
-    with cgutils.if_unlikely(builder, outside):
-        context.call_conv.return_user_exc(builder, IndexError, ("a rule reached beyond a sequence",))
+    stop_if(context, builder, outside, None)
     return builder.gep(data, [builder.mul(builder.trunc(index, I64), ir.Constant(I64, size))])
 
 

@@ -1,8 +1,9 @@
 """A checked signed 128-bit integer for Numba: what every integer of a rule is when it is compiled.
 
-Plain ``+ - * // %`` of a rule mean in compiled code what they mean in Python, and where 128 bits are not enough the
-rule fails with ``MathError`` instead of wrapping. Small operands take 64-bit instructions, so that the width costs
-next to nothing. This module and its neighbours ``views`` and ``guard`` are the only ones that know Numba's internals.
+Plain ``+ - * // %`` of a rule mean in compiled code what they mean in Python. Where 128 bits are not enough, the
+compiled rule does not wrap and does not guess an error: it stops with ``BeyondWidth``, and whoever called it lets the
+exact lane do that piece of work. Small operands take 64-bit instructions, so that the width costs next to nothing.
+The modules that know Numba's internals are this one, ``views``, ``guard`` and ``compiler``.
 """
 
 import ctypes
@@ -12,6 +13,7 @@ from typing import Any, Final
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.callconv import errcode_t
 from numba.core.datamodel import models
 from numba.core.imputils import lower_cast, lower_constant
 from numba.core.typeconv import Conversion
@@ -35,6 +37,14 @@ LOWEST: Final = -(1 << (BITS - 1))
 # LLVM calls these for a 128-bit division and ends the process where it does not find them: name them beforehand.
 for _name in ("__divti3", "__modti3", "__udivti3", "__umodti3"):
     llvm.add_symbol(_name, ctypes.cast(getattr(libgcc(), _name), ctypes.c_void_p).value)
+
+
+BEYOND_WIDTH: Final = 2
+"""The status with which compiled code leaves where an integer does not fit; Numba's own for errors is 1."""
+
+
+class BeyondWidth(Exception):
+    """A value does not fit 128 bits, or not the field it is stored in, or an index lies outside: for the exact lane."""
 
 
 class WideConstant(int):
@@ -84,8 +94,9 @@ def _widen(context: Any, builder: Any, source: Any, target: Any, value: Any) -> 
 
 @lower_cast(WideType, types.int64)
 def _narrow_index(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
-    """Only an index into a tuple is narrowed by itself; one that does not fit is beyond every tuple."""
-    return builder.select(small(builder, value), builder.trunc(value, I64), ir.Constant(I64, -(1 << 63)))
+    """Only an index into a tuple is narrowed by itself."""
+    stop_if(context, builder, builder.not_(small(builder, value)), None)
+    return builder.trunc(value, I64)
 
 
 @infer_global(operator.getitem)
@@ -112,6 +123,13 @@ def fail_if(context: Any, builder: Any, bad: Any, code: ErrorCode, loc: Any) -> 
     """Leave the compiled function with an error where ``bad`` holds."""
     with cgutils.if_unlikely(builder, bad):
         context.call_conv.return_user_exc(builder, SettlementError, (code,), loc, func_name="")
+
+
+def stop_if(context: Any, builder: Any, bad: Any, loc: Any) -> None:
+    """Leave the compiled function, and all that called it, with ``BeyondWidth`` where ``bad`` holds."""
+    with cgutils.if_unlikely(builder, bad):
+        context.call_conv.set_static_user_exc(builder, BeyondWidth, (), loc, func_name="")
+        context.call_conv._return_errcode_raw(builder, ir.Constant(errcode_t, BEYOND_WIDTH))
 
 
 def small(builder: Any, value: Any) -> Any:
@@ -172,7 +190,7 @@ for _function in (operator.neg, abs):
 @lower_builtin(operator.iadd, wide, wide)
 def _add(context: Any, builder: Any, sig: Any, args: Any, loc: Any = None) -> Any:
     pair = builder.sadd_with_overflow(*args)
-    fail_if(context, builder, builder.extract_value(pair, 1), ErrorCode.MathError, loc)
+    stop_if(context, builder, builder.extract_value(pair, 1), loc)
     return builder.extract_value(pair, 0)
 
 
@@ -180,7 +198,7 @@ def _add(context: Any, builder: Any, sig: Any, args: Any, loc: Any = None) -> An
 @lower_builtin(operator.isub, wide, wide)
 def _sub(context: Any, builder: Any, sig: Any, args: Any, loc: Any = None) -> Any:
     pair = builder.ssub_with_overflow(*args)
-    fail_if(context, builder, builder.extract_value(pair, 1), ErrorCode.MathError, loc)
+    stop_if(context, builder, builder.extract_value(pair, 1), loc)
     return builder.extract_value(pair, 0)
 
 
@@ -196,7 +214,7 @@ def _mul(context: Any, builder: Any, sig: Any, args: Any, loc: Any = None) -> An
             builder.store(builder.mul(*low), result)
         with slow:
             pair = builder.smul_with_overflow(left, right)
-            fail_if(context, builder, builder.extract_value(pair, 1), ErrorCode.MathError, loc)
+            stop_if(context, builder, builder.extract_value(pair, 1), loc)
             builder.store(builder.extract_value(pair, 0), result)
     return builder.load(result)
 
@@ -217,7 +235,7 @@ def _divide(context: Any, builder: Any, args: Any, loc: Any, want_quotient: bool
             least = builder.icmp_signed("==", left, ir.Constant(I128, LOWEST))
             minus_one = builder.icmp_signed("==", right, ir.Constant(I128, -1))
             # −2^127 // −1 leaves the type; its remainder is 0, but the processor's division would trap on the way
-            fail_if(context, builder, builder.and_(least, minus_one), ErrorCode.MathError, loc)
+            stop_if(context, builder, builder.and_(least, minus_one), loc)
             quotient = builder.sdiv(left, right)
             remainder = builder.sub(left, builder.mul(quotient, right))
             signs_differ = builder.icmp_signed("<", builder.xor(left, right), zero)
@@ -263,7 +281,7 @@ def _neg(context: Any, builder: Any, sig: Any, args: Any, loc: Any = None) -> An
 def _abs(context: Any, builder: Any, sig: Any, args: Any, loc: Any = None) -> Any:
     (value,) = args
     least = builder.icmp_signed("==", value, ir.Constant(I128, LOWEST))
-    fail_if(context, builder, least, ErrorCode.MathError, loc)
+    stop_if(context, builder, least, loc)
     zero = ir.Constant(I128, 0)
     negated = builder.sub(zero, value)
     return builder.select(builder.icmp_signed("<", value, zero), negated, value)
@@ -295,13 +313,13 @@ for _function, _symbol in _COMPARISONS.items():
 
 @intrinsic
 def narrow(typingctx: Any, value: Any) -> Any:
-    """A wide value as a 64-bit loop bound; ``MathError`` where it does not fit."""
+    """A wide value as a 64-bit loop bound."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         (given,) = args
         if sig.args[0] is not wide:
             return context.cast(builder, given, sig.args[0], types.int64)
-        fail_if(context, builder, builder.not_(small(builder, given)), ErrorCode.MathError, None)
+        stop_if(context, builder, builder.not_(small(builder, given)), None)
         return builder.trunc(given, I64)
 
     return types.int64(value), codegen

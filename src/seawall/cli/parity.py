@@ -50,7 +50,7 @@ def parity(
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None
     if bulk is not None:
-        typer.echo(f"{bulk.calls} rules ran compiled")
+        typer.echo(f"{bulk.calls} rules ran compiled, {bulk.handed_over} of them did not fit and ran in the exact lane")
     typer.echo(f"{instructions} instructions, {differ} differ")
     if differ:
         raise typer.Exit(1)
