@@ -21,6 +21,7 @@ from seawall.state.spot_market import SpotMarket
 from seawall.state.user import POSITIONS, User
 
 LEAKS: Final = {
+    "resolve_perp_bankruptcy": "what the fee pool pays for a bankrupt account is credited to nobody",
     "settle_multiple_pnls": "in TrySettle mode a market that is not settled keeps the pool transfers made for it",
 }
 """Instructions that may leave more than rounding in a vault, or take it from its surplus, and why."""

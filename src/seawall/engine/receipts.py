@@ -117,7 +117,7 @@ class Waterfall(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome of one instruction. ``refusal`` is None when it was carried out, ``waterfall`` when nothing was lost."""
+    """The outcome of one instruction. ``refusal`` is None if it was carried out, ``waterfall`` if it was no loss."""
 
     sequence: int
     clock: Clock

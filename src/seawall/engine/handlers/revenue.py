@@ -88,21 +88,38 @@ def emit_revenue(tx: Transaction, market_index: int, facts: RevenueSettleFacts) 
     """InsuranceFundRecord of a settlement, and the caps that bound it."""
     if not facts.settled:
         return
+    emit_insurance_fund(
+        tx, market_index, 0, facts.amount, facts.vault_amount_before, facts.insurance_vault_amount_before,
+        facts.total_if_shares_before, facts.total_if_shares_after,
+    )  # fmt: skip
+    tx.limits.extend(revenue_limits(facts))
+
+
+def emit_insurance_fund(
+    tx: Transaction,
+    market_index: int,
+    perp_market_index: int,
+    amount: int,
+    vault_amount_before: int,
+    insurance_vault_amount_before: int,
+    total_if_shares_before: int,
+    total_if_shares_after: int,
+) -> None:
+    """InsuranceFundRecord: tokens that reached the fund of a spot market, or (negative) left it for a perp market."""
     fund = tx.spot_market(market_index).insurance_fund
     tx.emit(
         "InsuranceFundRecord",
         ts=tx.now,
         spot_market_index=market_index,
-        perp_market_index=0,
+        perp_market_index=perp_market_index,
         user_if_factor=fund.user_factor,
         total_if_factor=fund.total_factor,
-        vault_amount_before=facts.vault_amount_before,
-        insurance_vault_amount_before=facts.insurance_vault_amount_before,
-        total_if_shares_before=facts.total_if_shares_before,
-        total_if_shares_after=facts.total_if_shares_after,
-        amount=facts.amount,
+        vault_amount_before=vault_amount_before,
+        insurance_vault_amount_before=insurance_vault_amount_before,
+        total_if_shares_before=total_if_shares_before,
+        total_if_shares_after=total_if_shares_after,
+        amount=amount,
     )
-    tx.limits.extend(revenue_limits(facts))
 
 
 def revenue_limits(facts: RevenueSettleFacts) -> list[Limit]:

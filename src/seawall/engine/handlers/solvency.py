@@ -1,0 +1,262 @@
+"""Deficits and bankruptcies: insurance first, then everybody who is left."""
+
+from seawall.arithmetic import BASE_PRECISION, FUNDING_RATE_PRECISION, QUOTE_SPOT_MARKET_INDEX
+from seawall.engine.explain import Explainer
+from seawall.engine.gates import require_not_paused
+from seawall.engine.handlers.amm import refresh_amm
+from seawall.engine.handlers.interest import emit_interest
+from seawall.engine.handlers.liquidation_record import emit_liquidation
+from seawall.engine.handlers.revenue import attempt_settle_revenue, emit_insurance_fund
+from seawall.engine.handlers.solvency_refusals import explain_bankruptcy, explain_deficit
+from seawall.engine.receipts import Cap, IndexChange, Source, Waterfall
+from seawall.engine.rulebook import Handler
+from seawall.engine.transaction import Transaction
+from seawall.errors import ErrorCode, SettlementError
+from seawall.instructions.base import Instruction
+from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
+from seawall.keys import key_to_text
+from seawall.rules.common.balances import get_token_amount
+from seawall.rules.common.vaults import validate_spot_market_vault_amount
+from seawall.rules.drift.bankruptcy import resolve_perp_bankruptcy, resolve_spot_bankruptcy
+from seawall.rules.drift.deficit import resolve_perp_pnl_deficit, validate_market_for_deficit
+from seawall.state.enums import DEPOSIT, EXCHANGE_WITHDRAW_PAUSED
+from seawall.state.facts import BankruptcyFacts, InterestFacts, MarginCalculation, PnlDeficitFacts
+from seawall.state.user import User
+
+
+def _require_quote_market(market_index: int) -> None:
+    if market_index != QUOTE_SPOT_MARKET_INDEX:
+        raise SettlementError(
+            ErrorCode.InvalidSpotMarketAccount,
+            f"perp losses are paid in the quote token, not in that of spot market {market_index}",
+            f"spot market {QUOTE_SPOT_MARKET_INDEX}",
+        )
+
+
+def _settle_revenue_first(tx: Transaction, market_index: int) -> int:
+    """Settle revenue where it is due, so that it counts as insurance, and check the vault; the tokens settled."""
+    settled = attempt_settle_revenue(tx, market_index)
+    validate_spot_market_vault_amount(tx.spot_market(market_index), tx.vaults(market_index).spot_vault)
+    return settled
+
+
+# --- deficits --------------------------------------------------------------------------------------------------
+
+
+def resolve_deficit(tx: Transaction, ix: ResolvePerpPnlDeficit) -> None:
+    """Refresh the AMM, settle revenue that is due, then draw.
+
+    Errors: ``ExchangePaused``, ``InvalidSpotMarketAccount``, ``SpotMarketVaultInvariantViolated`` and those of the
+    rules ``validate_market_for_deficit`` and ``resolve_perp_pnl_deficit``.
+    """
+    require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
+    _require_quote_market(ix.spot_market_index)
+    index = ix.perp_market_index
+    market = refresh_amm(tx, index)
+    settled = _settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
+    spot_market = tx.write_quote_market()
+    vaults = tx.vaults(QUOTE_SPOT_MARKET_INDEX)
+    spot_vault, insurance_vault = vaults.spot_vault, vaults.insurance_fund_vault
+    interest, facts = InterestFacts(), PnlDeficitFacts()
+    price = tx.perp_oracle(index).price
+    try:
+        validate_market_for_deficit(market, tx.state.oracle_guard_rails, price, tx.now, tx.slot)
+        draw = resolve_perp_pnl_deficit(insurance_vault, market, spot_market, tx.now, interest, facts)
+    except SettlementError as error:
+        raise explain_deficit(tx, market, error.code, facts) from error
+    emit_interest(tx, interest)
+    shares = spot_market.insurance_fund.total_shares
+    emit_insurance_fund(tx, QUOTE_SPOT_MARKET_INDEX, index, -draw, spot_vault, insurance_vault, shares, shares)
+    tx.draw_tokens_from_insurance_fund(QUOTE_SPOT_MARKET_INDEX, draw)
+    pool = f"perp_market.{index}.pnl_pool"
+    tx.waterfall = Waterfall(
+        kind="perp_pnl_deficit",
+        market_index=QUOTE_SPOT_MARKET_INDEX,
+        perp_market_index=index,
+        account=pool,
+        loss=facts.excess_user_pnl,
+        revenue_settled=settled,
+        sources=[
+            Source(pool, facts.pnl_pool, [Cap("pnl_pool", facts.pnl_pool)], 0, ""),
+            Source(
+                "insurance_fund",
+                insurance_vault,
+                [
+                    Cap("max_revenue_withdraw_per_period", facts.period_room),
+                    Cap("quote_max_insurance", facts.insurance_room),
+                    Cap("insurance_fund_vault", facts.insurance_available),
+                ],
+                draw,
+                pool,
+            ),
+        ],
+        uncovered=facts.excess_user_pnl - draw,
+    )
+    _note_limits(tx, tx.waterfall)
+
+
+def _note_limits(tx: Transaction, waterfall: Waterfall) -> None:
+    """Note on the receipt each cap of the insurance fund that bound, with what was asked of it."""
+    asked = waterfall.loss
+    for source in waterfall.sources:
+        if source.name == "insurance_fund" and source.paid < asked:
+            for cap in source.caps:
+                if cap.value == source.paid:
+                    tx.limit(cap.name, cap.value, asked, _CAPS[cap.name])
+        asked -= source.paid
+
+
+_CAPS = {
+    "max_revenue_withdraw_per_period": "what the market may still draw in this period",
+    "quote_max_insurance": "what the market may still draw on insurance in its lifetime",
+    "insurance_fund_vault": "what the insurance fund can part with: it keeps one unit",
+}
+
+
+# --- bankruptcies ----------------------------------------------------------------------------------------------
+
+
+def _parties(tx: Transaction, ix: ResolvePerpBankruptcy | ResolveSpotBankruptcy) -> tuple[User, User]:
+    """The bankrupt account, for writing, and the liquidator, whose authority or delegate signs."""
+    liquidator = tx.user(ix.liquidator)
+    tx.require_authority_or_delegate(liquidator)
+    require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
+    if tx.user_index(ix.user) == tx.user_index(ix.liquidator):
+        raise SettlementError(
+            ErrorCode.UserCantLiquidateThemself, "the bankrupt account cannot resolve itself", "another liquidator"
+        )
+    return tx.write_user(ix.user), liquidator
+
+
+def resolve_perp(tx: Transaction, ix: ResolvePerpBankruptcy) -> None:
+    """Settle revenue that is due, then clear the debt; the vault is checked before and after.
+
+    Errors: ``ExchangePaused``, ``UserCantLiquidateThemself``, ``InvalidSpotMarketAccount``,
+    ``SpotMarketVaultInvariantViolated``, those of the rule ``resolve_perp_bankruptcy``.
+    """
+    user, liquidator = _parties(tx, ix)
+    _require_quote_market(ix.quote_spot_market_index)
+    settled = _settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
+    index = ix.market_index
+    market = tx.write_perp_market(index)
+    insurance_vault = tx.vaults(QUOTE_SPOT_MARKET_INDEX).insurance_fund_vault
+    rates = market.amm.cumulative_funding_rate_long, market.amm.cumulative_funding_rate_short
+    calculation, interest, facts = MarginCalculation(), InterestFacts(), BankruptcyFacts()
+    try:
+        payment = resolve_perp_bankruptcy(
+            user, liquidator, index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, insurance_vault, tx.now,
+            calculation, interest, facts,
+        )  # fmt: skip
+    except SettlementError as error:
+        raise explain_bankruptcy(tx, ix, error.code, facts) from error
+    emit_interest(tx, interest)
+    emit_liquidation(
+        tx, "perp_bankruptcy", user, liquidator, calculation, facts.liquidation_id, bankrupt=True, market_index=index,
+        pnl=-facts.loss, if_payment=payment, cumulative_funding_rate_delta=facts.cumulative_delta,
+    )  # fmt: skip
+    _pay(tx, QUOTE_SPOT_MARKET_INDEX, payment)
+    amm = market.amm
+    fee_pool = f"perp_market.{index}.fee_pool"
+    names = "cumulative_funding_rate_long", "cumulative_funding_rate_short"
+    after = amm.cumulative_funding_rate_long, amm.cumulative_funding_rate_short
+    open_base = amm.base_asset_amount_long - amm.base_asset_amount_short
+    taken = facts.cumulative_delta * open_base // (FUNDING_RATE_PRECISION * BASE_PRECISION // 1_000_000)
+    tx.waterfall = Waterfall(
+        kind="perp_bankruptcy",
+        market_index=QUOTE_SPOT_MARKET_INDEX,
+        perp_market_index=index,
+        account=_account(user),
+        loss=facts.loss,
+        revenue_settled=settled,
+        sources=[
+            Source(
+                "insurance_fund",
+                insurance_vault,
+                [
+                    Cap("quote_max_insurance", facts.insurance_room),
+                    Cap("insurance_fund_vault", facts.insurance_available),
+                ],
+                payment,
+                f"perp_market.{index}.pnl_pool",
+            ),
+            # the program credits it to nobody
+            Source(fee_pool, facts.fee_pool, [Cap("fee_pool", facts.fee_pool)], facts.fee_pool_payment, "dust"),
+        ],
+        socialised=facts.socialized_loss,
+        indices=[IndexChange(*change) for change in zip(names, rates, after, strict=True)],
+        rounding=facts.socialized_loss - taken,
+    )
+    _note_limits(tx, tx.waterfall)
+
+
+def resolve_spot(tx: Transaction, ix: ResolveSpotBankruptcy) -> None:
+    """Settle revenue that is due, then clear the borrow; the vault is checked before and after.
+
+    Errors: ``ExchangePaused``, ``UserCantLiquidateThemself``, ``SpotMarketVaultInvariantViolated``, those of the rule
+    ``resolve_spot_bankruptcy``.
+    """
+    user, liquidator = _parties(tx, ix)
+    index = ix.market_index
+    settled = _settle_revenue_first(tx, index)
+    spot_market = tx.write_spot_market(index)
+    insurance_vault = tx.vaults(index).insurance_fund_vault
+    deposits = get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT)
+    before = spot_market.cumulative_deposit_interest
+    calculation, facts = MarginCalculation(), BankruptcyFacts()
+    try:
+        payment = resolve_spot_bankruptcy(
+            user, liquidator, index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, insurance_vault,
+            calculation, facts,
+        )  # fmt: skip
+    except SettlementError as error:
+        raise explain_bankruptcy(tx, ix, error.code, facts) from error
+    emit_liquidation(
+        tx, "spot_bankruptcy", user, liquidator, calculation, facts.liquidation_id, bankrupt=True, market_index=index,
+        borrow_amount=facts.loss, if_payment=payment, cumulative_deposit_interest_delta=facts.cumulative_delta,
+    )  # fmt: skip
+    _pay(tx, index, payment)
+    taken = deposits - get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT)
+    # without deposits there is nobody to bear anything
+    socialised = facts.socialized_loss if deposits else 0
+    tx.waterfall = Waterfall(
+        kind="spot_bankruptcy",
+        market_index=index,
+        perp_market_index=None,
+        account=_account(user),
+        loss=facts.loss,
+        revenue_settled=settled,
+        sources=[
+            Source(
+                "insurance_fund",
+                insurance_vault,
+                [Cap("insurance_fund_vault", facts.insurance_available)],
+                payment,
+                f"spot_market.{index}.spot_vault",
+            )
+        ],
+        socialised=socialised,
+        uncovered=facts.socialized_loss - socialised,
+        indices=[IndexChange("cumulative_deposit_interest", before, spot_market.cumulative_deposit_interest)],
+        rounding=socialised - taken,
+    )
+    _note_limits(tx, tx.waterfall)
+
+
+def _account(user: User) -> str:
+    return f"user.{key_to_text(user.authority)}/{user.sub_account_id}"
+
+
+def _pay(tx: Transaction, market_index: int, payment: int) -> None:
+    """Move the insurance fund's payment and check the vault."""
+    if payment > 0:
+        tx.draw_tokens_from_insurance_fund(market_index, payment)
+    validate_spot_market_vault_amount(tx.spot_market(market_index), tx.vaults(market_index).spot_vault)
+
+
+HANDLERS: dict[type[Instruction], Handler] = {
+    ResolvePerpPnlDeficit: resolve_deficit,
+    ResolvePerpBankruptcy: resolve_perp,
+    ResolveSpotBankruptcy: resolve_spot,
+}
+
+EXPLAINERS: dict[ErrorCode, Explainer] = {}
