@@ -25,15 +25,11 @@ from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.common.balances import deposit_into_pool
 from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.margin import meets_settle_pnl_maintenance_margin_requirement
-from seawall.rules.common.user_status import update_last_active_slot
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
-from seawall.rules.drift.expiry import (
-    settle_expired_market,
-    settle_expired_market_pools_to_revenue_pool,
-    settle_expired_position,
-)
-from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED, settle_pnl
+from seawall.rules.drift.expiry import settle_expired_market, settle_expired_market_pools_to_revenue_pool
+from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.drift.pools import recalculate_amm_summary_stats
+from seawall.rules.drift.settlement import close_expired_position, refresh_and_settle_pnl
 from seawall.state.enums import (
     EXCHANGE_AMM_PAUSED,
     EXCHANGE_SETTLE_PNL_PAUSED,
@@ -55,7 +51,7 @@ def settle_one(tx: Transaction, ix: SettlePnl) -> None:
     user = tx.write_user(ix.user)
     tx.write_quote_market()
     settle_market(tx, user, ix.market_index, MUST_SETTLE, MARGIN_NOT_JUDGED)
-    _check_quote_vault(tx)
+    check_quote_vault(tx)
 
 
 def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
@@ -73,7 +69,7 @@ def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
     )
     for market_index in ix.market_indexes:
         settle_market(tx, user, market_index, mode, int(meets))
-    _check_quote_vault(tx)
+    check_quote_vault(tx)
 
 
 def settle_market(tx: Transaction, user: User, market_index: int, mode: int, margin_verdict: int) -> SettlePnlFacts:
@@ -81,20 +77,18 @@ def settle_market(tx: Transaction, user: User, market_index: int, mode: int, mar
 
     User and quote market are checked out already. What cut the claim goes to the receipt; errors explain themselves.
     """
-    market = tx.write_perp_market(market_index)
+    expired = tx.write_perp_market(market_index).status == STATUS_SETTLEMENT
     interest, funding, facts = InterestFacts(), FundingPaymentFacts(), SettlePnlFacts()
-    expired = market.status == STATUS_SETTLEMENT
     if expired:
         require_not_paused(tx, EXCHANGE_AMM_PAUSED)
     try:
         if expired:
-            settle_expired_position(
-                user, market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, interest, funding,
-                facts,
+            close_expired_position(
+                user, market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, interest,
+                funding, facts,
             )  # fmt: skip
         else:
-            update_amm(market, tx.perp_oracle(market_index), tx.state.oracle_guard_rails, tx.now, tx.slot)
-            settle_pnl(
+            refresh_and_settle_pnl(
                 user, market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, mode,
                 margin_verdict, tx.is_authority_or_delegate(user), interest, funding, facts,
             )  # fmt: skip
@@ -105,7 +99,6 @@ def settle_market(tx: Transaction, user: User, market_index: int, mode: int, mar
     note_limits(tx, user, market_index, facts)
     if facts.settled:
         _emit_settlement(tx, user, facts, "ExpiredPosition" if expired else "None")
-    update_last_active_slot(user, tx.slot)
     return facts
 
 
@@ -124,7 +117,8 @@ def _emit_settlement(tx: Transaction, user: User, facts: SettlePnlFacts, explana
     )
 
 
-def _check_quote_vault(tx: Transaction) -> None:
+def check_quote_vault(tx: Transaction) -> None:
+    """``SpotMarketVaultInvariantViolated`` where the quote vault no longer covers its claims."""
     market = tx.write_quote_market()
     validate_spot_market_vault_amount(market, tx.vaults(QUOTE_SPOT_MARKET_INDEX).spot_vault)
 

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from seawall.engine.handlers.pnl import settle_market
+from seawall.engine.gates import require_not_paused
+from seawall.engine.handlers.pnl import check_quote_vault, settle_market
 from seawall.engine.receipts import Clock
 from seawall.engine.store import Store
 from seawall.engine.transaction import Transaction
@@ -11,7 +12,7 @@ from seawall.instructions.base import user_key
 from seawall.rules.common.perp_positions import calculate_position_pnl, find_perp_position
 from seawall.rules.common.user_status import is_being_liquidated
 from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED
-from seawall.state.enums import STATUS_SETTLEMENT, TRY_SETTLE
+from seawall.state.enums import EXCHANGE_SETTLE_PNL_PAUSED, STATUS_SETTLEMENT, TRY_SETTLE
 from seawall.state.facts import SettlePnlFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import PerpPosition
@@ -58,7 +59,10 @@ def claimable_pnl(store: Store, clock: Clock, user: str, market_index: int) -> C
     position = account.perp_positions[index]
     base = position.base_asset_amount
     try:
+        require_not_paused(tx, EXCHANGE_SETTLE_PNL_PAUSED)
         facts = settle_market(tx, account, market_index, TRY_SETTLE, MARGIN_NOT_JUDGED)
+        if facts.refused == 0:
+            check_quote_vault(tx)
         refusal = ErrorCode(facts.refused).name if facts.refused else ""
         reasons = [f"{limit.name}: {limit.note}" for limit in tx.limits]
     except SettlementError as error:
