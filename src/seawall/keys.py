@@ -6,12 +6,25 @@ scenarios, instruction files and tests, and useless for theft.
 
 from functools import lru_cache
 from hashlib import sha256
+from struct import Struct
 from typing import Final
 
 KEY_BYTES: Final = 32
 DEFAULT_KEY: Final = bytes(KEY_BYTES)
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_DIGIT: Final = {c: i for i, c in enumerate(_ALPHABET)}
+_LONGEST: Final = 44
+"""Digits of the largest key."""
+
+_NO_DIGIT: Final = 255
+_DIGIT: Final = bytes(_ALPHABET.index(c) if (c := chr(i)) in _ALPHABET else _NO_DIGIT for i in range(256))
+
+# two digits at a time: their value by the number that their two bytes make, and their text by their value
+_PAIR_VALUES: Final = [high * 58 + low for high in range(58) for low in range(256)]
+_PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
+_PAIR: Final = 58**2
+_FOUR: Final = 58**4
+_TEN: Final = 58**10
+_read_pairs: Final = Struct(f">{_LONGEST // 2}H").unpack
 
 
 @lru_cache(maxsize=65_536)
@@ -21,32 +34,36 @@ def key_from_text(text: str) -> bytes:
         if len(text) < 2:
             raise ValueError("a label needs a name after '@'")
         return sha256(b"seawall label " + text[1:].encode()).digest()
+    digits = text.encode().translate(_DIGIT)
+    if _NO_DIGIT in digits:
+        wrong = next(c for c in text if c not in _ALPHABET)
+        raise ValueError(f"{text!r} is no base58 key: {wrong!r} is not in its alphabet")
+    if len(digits) > _LONGEST:
+        raise ValueError(f"{text!r} is no key: it has more than {KEY_BYTES} bytes")
     number = 0
-    for c in text:
-        if c not in _DIGIT:
-            raise ValueError(f"{text!r} is no base58 key: {c!r} is not in its alphabet")
-        number = number * 58 + _DIGIT[c]
+    for pair in _read_pairs(digits.rjust(_LONGEST, b"\0")):
+        number = number * _PAIR + _PAIR_VALUES[pair]
     zeros = len(text) - len(text.lstrip("1"))
-    body = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    if zeros + len(body) != KEY_BYTES:
-        raise ValueError(f"{text!r} is no key: it has {zeros + len(body)} bytes instead of {KEY_BYTES}")
-    return bytes(zeros) + body
-
-
-_PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]
-_TEN_DIGITS: Final = 58**10
+    size = zeros + (number.bit_length() + 7) // 8
+    if size != KEY_BYTES:
+        raise ValueError(f"{text!r} is no key: it has {size} bytes instead of {KEY_BYTES}")
+    return number.to_bytes(KEY_BYTES, "big")
 
 
 @lru_cache(maxsize=65_536)
 def key_to_text(data: bytes) -> str:
     """Base58 of a key."""
     number = int.from_bytes(data, "big")
-    digits = ""
-    # ten digits at a time, looked up in pairs: small divisions instead of 44 wide ones
-    while number:
-        number, ten = divmod(number, _TEN_DIGITS)
-        for _ in range(5):
-            ten, pair = divmod(ten, 3364)
-            digits = _PAIRS[pair] + digits
+    # five times ten digits, each looked up in pairs: small divisions instead of 44 wide ones
+    number, fifth = divmod(number, _TEN)
+    number, fourth = divmod(number, _TEN)
+    number, third = divmod(number, _TEN)
+    pairs: list[str] = []
+    for ten in (*divmod(number, _TEN), third, fourth, fifth):
+        rest, low = divmod(ten, _FOUR)
+        high, middle = divmod(rest, _FOUR)
+        pairs += (
+            _PAIRS[high], _PAIRS[middle // _PAIR], _PAIRS[middle % _PAIR], _PAIRS[low // _PAIR], _PAIRS[low % _PAIR],
+        )  # fmt: skip
     zeros = len(data) - len(data.lstrip(b"\0"))
-    return "1" * zeros + digits.lstrip("1")
+    return "1" * zeros + "".join(pairs).lstrip("1")

@@ -18,6 +18,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from seawall.errors import ErrorCode, SettlementError
@@ -203,10 +204,14 @@ def _field(name: str, hint: Any, offset: int) -> Field:
 # call and straight-line assignments, which is what makes a row checked out per instruction affordable.
 
 
+_U64_MAX = (1 << 64) - 1
+
+
 class _Codegen:
     def __init__(self) -> None:
         self.format = "<"
         self.unpack: list[str] = []
+        self.pack: list[str] = []
         self.pack_args: list[str] = []
         self.unsigned_wide: list[str] = []
         self.copy: list[str] = []
@@ -250,8 +255,11 @@ class _Codegen:
         else:
             assert f.record is not None
             names = []
+            elements = self.temporary()
+            for lines in (self.pack, self.copy):
+                lines.append(f"{elements} = {source}")
             for i in range(f.count):
-                names.append(self.nested(f.record, None, f"{source}[{i}]"))
+                names.append(self.nested(f.record, None, f"{elements}[{i}]"))
             for lines in (self.unpack, self.copy, self.init):
                 lines.append(f"{target} = [{', '.join(names)}]")
 
@@ -270,10 +278,12 @@ class _Codegen:
             self.format += "Qq"
             low, high = self.take(), self.take()
             self.unpack.append(f"{target} = {low} | {high} << 64")
-            self.pack_args.append(f"{source} & M64")
-            self.pack_args.append(f"{source} >> 64")
+            value = self.temporary()
+            self.pack.append(f"{value} = {source}")
+            self.pack_args.append(f"{value} & {_U64_MAX}")
+            self.pack_args.append(f"{value} >> 64")
             if not f.signed:
-                self.unsigned_wide.append(source)
+                self.unsigned_wide.append(value)
 
     def opaque(self, size: int, target: str, source: str, default: str) -> None:
         self.format += f"{size}s"
@@ -283,31 +293,25 @@ class _Codegen:
         self.init.append(f"{target} = {default}")
 
     def nested(self, cls: type[Record], target: str | None, source: str) -> str:
-        self.temporaries += 1
-        name = f"n{self.temporaries}"
+        name, inner = self.temporary(), self.temporary()
         self.names[cls.__name__] = cls
         for lines in (self.unpack, self.copy, self.init):
             lines.append(f"{name} = new({cls.__name__})")
-        inner = _Inner(self, name)
-        inner.run(cls, source)
+        for lines in (self.pack, self.copy):
+            lines.append(f"{inner} = {source}")
+        self.walk(cls, name, inner)
         if target is not None:
             for lines in (self.unpack, self.copy, self.init):
                 lines.append(f"{target} = {name}")
         return name
 
-
-class _Inner:
-    """Walks a nested record with its own target name."""
-
-    def __init__(self, outer: _Codegen, name: str) -> None:
-        self.outer = outer
-        self.name = name
-
-    def run(self, cls: type[Record], source: str) -> None:
-        for f in cls.LAYOUT.fields:
-            self.outer.field(f, f"{self.name}.{f.name}", f"{source}.{f.name}")
+    def temporary(self) -> str:
+        """A fresh local name: a value that is used twice is looked up once."""
+        self.temporaries += 1
+        return f"t{self.temporaries}"
 
 
+@lru_cache(maxsize=4096)
 def _text(value: str, size: int) -> bytes:
     data = value.encode()
     if len(data) > size:
@@ -322,7 +326,7 @@ def _install(cls: type[Record], layout: Layout) -> None:
     if codec.size != layout.size:
         raise TypeError(f"{cls.__name__}: layout {layout.size} and codec {codec.size} differ")
     names: dict[str, Any] = {
-        **gen.names, "codec": codec, "new": cls.__new__, "this": cls, "M64": (1 << 64) - 1, "text": _text,
+        **gen.names, "codec": codec, "new": cls.__new__, "this": cls, "text": _text,
         "KEY_BYTES": KEY_BYTES, "StructError": struct.error, "SettlementError": SettlementError,
         "MathError": ErrorCode.MathError, "CastingFailure": ErrorCode.CastingFailure,
     }  # fmt: skip
@@ -335,6 +339,7 @@ def _install(cls: type[Record], layout: Layout) -> None:
             *(f" {line}" for line in gen.unpack),
             " return o",
             "def pack(s):",
+            *(f" {line}" for line in gen.pack),
             *(f" {line}" for line in check),
             " try:",
             f"  return codec.pack({', '.join(gen.pack_args)})",
@@ -380,9 +385,7 @@ def _set_class(item: Record, cls: type[Record]) -> None:
 
 def row_format(cls: type[Record], names: tuple[str, ...]) -> str:
     """The struct format (without byte order) that reads some narrow integers of a row and skips everything else."""
-    return "".join(
-        _CODES[f.size, f.signed] if f.name in names else f"{f.size * f.count}x" for f in cls.LAYOUT.fields
-    )
+    return "".join(_CODES[f.size, f.signed] if f.name in names else f"{f.size * f.count}x" for f in cls.LAYOUT.fields)
 
 
 # --- JSON and dotted paths -------------------------------------------------------------------------------------
