@@ -19,6 +19,7 @@ from seawall.audit.parity.facts_margin import ADAPTERS as MARGIN_ADAPTERS
 from seawall.audit.parity.facts_pnl import ADAPTERS as PNL_ADAPTERS
 from seawall.audit.parity.facts_pools import ADAPTERS as POOL_ADAPTERS
 from seawall.audit.parity.facts_refresh import ADAPTERS as REFRESH_ADAPTERS
+from seawall.audit.parity.facts_solvency import ADAPTERS as SOLVENCY_ADAPTERS
 from seawall.audit.parity.facts_spot import ADAPTERS as SPOT_ADAPTERS
 from seawall.audit.parity.facts_twaps import ADAPTERS as TWAP_ADAPTERS
 from seawall.audit.parity.recorded import MALFORMED, UnreadableError
@@ -34,6 +35,7 @@ ADAPTERS: dict[str, Adapter] = {
     **FILL_ADAPTERS,
     **MARGIN_ADAPTERS,
     **INSURANCE_ADAPTERS,
+    **SOLVENCY_ADAPTERS,
 }
 """How to compute a function's facts, by its full name or by its name without the remark in parentheses."""
 

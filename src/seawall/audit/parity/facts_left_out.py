@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 _ALL: Final = ("both", "2024-08", "head")
 _HEAD: Final = ("head",)
-NOT_YET: Final = "not yet: liquidation, bankruptcy and deficits come in a later milestone"
+NOT_YET: Final = "not yet: liquidations come in a later milestone"
 
 
 class LeftOut(NamedTuple):
@@ -103,18 +103,6 @@ LEFT_OUT: Final[tuple[LeftOut, ...]] = (
             "get_liquidation_fee",
             "validate_transfer_satisfies_limit_price",
             "is_as_safe_as",
-        ),
-        NOT_YET,
-        versions=_ALL,
-    ),
-    LeftOut(
-        (
-            "calculate_funding_rate_deltas_to_resolve_bankruptcy",
-            "calculate_cumulative_deposit_interest_delta_to_resolve_bankruptcy",
-            "is_user_bankrupt",
-            "resolve_perp_bankruptcy",
-            "resolve_spot_bankruptcy",
-            "resolve_perp_pnl_deficit",
         ),
         NOT_YET,
         versions=_ALL,
