@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from types import CodeType, FunctionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 from numba import njit
 from numba.core import types
@@ -17,6 +17,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 
 from seawall.bulk.cache import directory, source_hash
 from seawall.bulk.guard import Call, invoke
+from seawall.bulk.loops import LOOPS
 from seawall.bulk.views import RecordType, RowsType
 from seawall.bulk.wide import WideConstant, wide
 from seawall.lanes import COMPILED_FORMS, RULES
@@ -39,13 +40,6 @@ def _code(code: CodeType) -> CodeType:
 
 
 _COMPILED: dict[Function, Any] = {}
-_LOOPS: set[Function] = set()
-
-
-def loop(function: Function) -> Function:
-    """Mark a function of this package as a loop over rules: it is compiled like a rule."""
-    _LOOPS.add(function)
-    return function
 
 
 def compiled(function: Function) -> Any:
@@ -54,7 +48,7 @@ def compiled(function: Function) -> Any:
     known = _COMPILED.get(function)
     if known is not None:
         return known
-    if RULES.get(f"{function.__module__}.{function.__qualname__}") is not function and function not in _LOOPS:
+    if RULES.get(f"{function.__module__}.{function.__qualname__}") is not function and function not in LOOPS:
         raise TypeError(f"{function.__qualname__} is not a rule")
     names: dict[str, Any] = {"__name__": function.__module__, "__builtins__": __builtins__}
     twin = FunctionType(_code(function.__code__), names, function.__name__)
@@ -70,7 +64,7 @@ def compiled(function: Function) -> Any:
 
 def _meaning(value: Any) -> Any:
     if isinstance(value, FunctionType) and (
-        value in COMPILED_FORMS or value in _LOOPS or RULES.get(f"{value.__module__}.{value.__qualname__}") is value
+        value in COMPILED_FORMS or value in LOOPS or RULES.get(f"{value.__module__}.{value.__qualname__}") is value
     ):
         return compiled(value)
     return widened(value)
@@ -92,13 +86,6 @@ def declared_type(hint: Any) -> Any:
     if get_origin(hint) is tuple and all(item is int for item in get_args(hint)):
         return types.UniTuple(wide, len(get_args(hint)))
     raise TypeError(f"a rule has no parameter of type {hint!r}")
-
-
-def parameter_hints(function: Function) -> dict[str, Any]:
-    """The annotations of a function's parameters, in order."""
-    hints = get_type_hints(function)
-    hints.pop("return", None)
-    return hints
 
 
 # --- entries -------------------------------------------------------------------------------------------------------

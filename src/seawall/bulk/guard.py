@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, overload, register_model, typeof_impl
 
-from seawall.bulk.loops import attempt, restore, save
+from seawall.bulk.loops import attempt, restore, save, unfit
 from seawall.bulk.views import I8, POINTER, RecordType, RowsType, row_at
 from seawall.bulk.wide import BEYOND_WIDTH, I64, I128, wide
 from seawall.errors import ErrorCode, SettlementError
@@ -137,6 +137,11 @@ def _save_compiled(saved, index, item):  # type: ignore[no-untyped-def]
 @overload(restore)
 def _restore_compiled(item, saved, index):  # type: ignore[no-untyped-def]
     return lambda item, saved, index: _copy_back(item, saved, index)
+
+
+@overload(unfit)
+def _unfit_compiled(item):  # type: ignore[no-untyped-def]
+    return lambda item: 0
 
 
 # --- from Python ---------------------------------------------------------------------------------------------------

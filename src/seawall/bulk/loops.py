@@ -1,24 +1,47 @@
-"""What a bulk loop may do besides calling rules: try one, and put rows back. The exact lane's meaning stands here.
+"""What a bulk loop may do besides calling rules: try one, keep rows and put them back. Here: in the exact lane.
 
 A loop is written once and runs in both lanes, like a rule: over lists of records in Python, over rows when compiled.
+``guard`` gives these functions their compiled form.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from seawall.errors import ErrorCode, SettlementError
 from seawall.records import Record
 
 
-def attempt(rule: Callable[..., Any], *arguments: Any) -> int:
-    """Call a rule; 0, or a number that tells its error. What the rule changed until then stays changed."""
+Function = Callable[..., Any]
+_F = TypeVar("_F", bound=Function)
+
+LOOPS: set[Function] = set()
+"""The loops over rules: compiled like a rule."""
+
+
+def loop(function: _F) -> _F:
+    """Mark a function as a loop over rules, return it unchanged."""
+    LOOPS.add(function)
+    return function
+
+
+def attempt(rule: Function, *arguments: Any) -> int:
+    """Call a rule; 0, or a number that tells its error. What the rule changed until then stays changed.
+
+    Here the number is the error's code plus one. Compiled it is an address, or less than 0 where the exact lane has to
+    take over.
+    """
     try:
         rule(*arguments)
     except ZeroDivisionError:
-        return int(ErrorCode.MathError)
+        return int(ErrorCode.MathError) + 1
     except SettlementError as error:
-        return int(error.code)
+        return int(error.code) + 1
     return 0
+
+
+def unfit(item: Record) -> int:
+    """0, or what ``attempt`` gives for a record that a commit would refuse. Compiled always 0: stores are checked."""
+    return attempt(item.pack)
 
 
 def save(saved: list[Any], index: int, item: Record) -> None:

@@ -1,0 +1,227 @@
+"""Running a loop over tables: in place and compiled, or record by record in the exact lane, with the same outcome.
+
+``Tables`` are rows; ``run`` takes a loop of ``kernels`` and changes them. Where compiled code meets a value that does
+not fit its widths, the exact lane does that one account, and the loop goes on behind it.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, get_args, get_origin
+
+from seawall.bulk.hints import parameter_hints
+from seawall.bulk.kernels import Outcome
+from seawall.errors import ErrorCode
+from seawall.records import Record
+from seawall.state.exchange import State
+from seawall.state.oracle import OraclePriceData
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket
+from seawall.state.user import POSITIONS, User
+
+Loop = Callable[..., int]
+
+SAVED_ROWS: Final = POSITIONS
+"""Rows of each ``saved_…`` parameter: no account touches more markets."""
+
+
+@dataclass
+class Tables:
+    """Rows of users in segments, and of everything that a loop shares between them. All buffers are writable.
+
+    ``oracles`` are prices as an instruction at the loop's slot sees them; ``state`` is one row.
+    """
+
+    users: list[Any]
+    spot_markets: bytearray
+    perp_markets: bytearray
+    oracles: bytearray
+    state: bytearray
+
+    RECORDS = {  # noqa: RUF012 - a declaration
+        "users": User,
+        "spot_markets": SpotMarket,
+        "perp_markets": PerpMarket,
+        "oracles": OraclePriceData,
+        "state": State,
+    }
+
+
+class Refusal(NamedTuple):
+    """An account that was refused: its number among the users, why, and where (empty in the exact lane)."""
+
+    user: int
+    code: ErrorCode
+    where: str
+
+
+@dataclass
+class Result:
+    """What a loop did: how many accounts settled, the sum of their amounts (quote 1e6), and who was refused."""
+
+    settled: int = 0
+    amount: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    outcomes: list[bytes] = field(default_factory=list)
+    """A segment's outcomes as rows of ``Outcome``; ``error`` is the code plus one."""
+    handed_over: int = 0
+    """Accounts that did not fit compiled code and were done in the exact lane."""
+
+
+def run(loop: Loop, tables: Tables, *, compiled: bool, **numbers: int) -> Result:
+    """Run a loop over all users; ``numbers`` are its int parameters but ``first`` and ``end``.
+
+    ``TypeError`` for a number that the loop lacks or does not know.
+    """
+    wanted = {name for name, hint in parameter_hints(loop).items() if hint is int} - {"first", "end"}
+    if wanted != set(numbers):
+        raise TypeError(f"{loop.__name__} needs the numbers {sorted(wanted)}, not {sorted(numbers)}")
+    result = Result()
+    first = 0
+    for segment in tables.users:
+        count = len(segment) // User.LAYOUT.size
+        outcomes = bytearray(count * Outcome.LAYOUT.size)
+        if compiled:
+            where = _run_compiled(loop, tables, segment, outcomes, numbers, result)
+        else:
+            _run_exact(loop, tables, segment, outcomes, numbers, range(count))
+            where = {}
+        _tell(result, outcomes, first, where)
+        first += count
+    return result
+
+
+# --- the exact lane ------------------------------------------------------------------------------------------------
+
+
+def _run_exact(
+    loop: Loop, tables: Tables, segment: Any, outcomes: bytearray, numbers: dict[str, int], accounts: range
+) -> None:
+    """Some accounts of a segment as records, written back at the end."""
+    size, outcome_size = User.LAYOUT.size, Outcome.LAYOUT.size
+    users = [User.unpack(segment, i * size) for i in accounts]
+    written = [Outcome() for _ in accounts]
+    shared: dict[str, list[Any]] = {
+        name: _records(cls, getattr(tables, name)) for name, cls in tables.RECORDS.items() if name != "users"
+    }
+    given: dict[str, Any] = {**numbers, **shared, "users": users, "outcomes": written, "first": 0, "end": len(users)}
+    given["state"] = shared["state"][0]
+    for name, hint in parameter_hints(loop).items():
+        if name not in given:
+            given[name] = _scratch(name, hint)
+    stopped = loop(**{name: given[name] for name in parameter_hints(loop)})
+    if stopped != len(users):
+        raise RuntimeError(f"the exact lane stopped at account {stopped}")
+    for i, user, outcome in zip(accounts, users, written, strict=True):
+        segment[i * size : (i + 1) * size] = user.pack()
+        outcomes[i * outcome_size : (i + 1) * outcome_size] = outcome.pack()
+    for name, items in shared.items():
+        if name != "state":
+            getattr(tables, name)[:] = b"".join(item.pack() for item in items)
+
+
+def _records(cls: type[Record], rows: Any) -> list[Any]:
+    return [cls.unpack(rows, offset) for offset in range(0, len(rows), cls.LAYOUT.size)]
+
+
+def _scratch(name: str, hint: Any) -> Any:
+    if get_origin(hint) is not list:
+        return hint()
+    (cls,) = get_args(hint)
+    return [cls() for _ in range(SAVED_ROWS if name.startswith("saved_") else 1)]
+
+
+# --- the bulk lane -------------------------------------------------------------------------------------------------
+
+
+def _run_compiled(
+    loop: Loop, tables: Tables, segment: Any, outcomes: bytearray, numbers: dict[str, int], result: Result
+) -> dict[int, str]:
+    """A whole segment in place; where each error (code plus one) was raised. ``outcomes`` gets codes for addresses."""
+    from seawall.bulk.compiler import declared_type, entry
+    from seawall.bulk.guard import SLOT
+
+    hints = parameter_hints(loop)
+    call = entry(loop, tuple(declared_type(hint) for hint in hints.values()))
+    buffers = _buffers(hints, tables, segment, outcomes)
+    count = len(segment) // User.LAYOUT.size
+    first = 0
+    while first < count:
+        given = {**numbers, "first": first, "end": count}
+        block = bytearray().join(
+            given[name].to_bytes(SLOT, "little", signed=True) if hint is int else buffers[name].argument()
+            for name, hint in hints.items()
+        ) + bytes(SLOT)
+        memory = (ctypes.c_char * len(block)).from_buffer(block)
+        if call(ctypes.addressof(memory)) != 0:
+            raise RuntimeError(f"{loop.__name__} itself did not fit its widths")
+        first = int.from_bytes(memory.raw[-SLOT:], "little", signed=True)
+        if first < count:
+            _run_exact(loop, tables, segment, outcomes, numbers, range(first, first + 1))
+            result.handed_over += 1
+            first += 1
+    return _codes_for_addresses(outcomes)
+
+
+class _Buffer:
+    """Rows that compiled code works on in place."""
+
+    def __init__(self, rows: Any, size: int) -> None:
+        self.count = len(rows) // size
+        self._memory = (ctypes.c_char * len(rows)).from_buffer(rows)
+
+    def argument(self) -> bytes:
+        """Address and count, as a block has them."""
+        return ctypes.addressof(self._memory).to_bytes(8, "little") + self.count.to_bytes(8, "little")
+
+
+def _buffers(hints: dict[str, Any], tables: Tables, segment: Any, outcomes: bytearray) -> dict[str, _Buffer]:
+    buffers = {}
+    for name, hint in hints.items():
+        if hint is int:
+            continue
+        cls = get_args(hint)[0] if get_origin(hint) is list else hint
+        if name == "users":
+            rows = segment
+        elif name == "outcomes":
+            rows = outcomes
+        elif name in tables.RECORDS:
+            rows = getattr(tables, name)
+        else:
+            rows = bytearray(cls.LAYOUT.size * (SAVED_ROWS if name.startswith("saved_") else 1))
+        buffers[name] = _Buffer(rows, cls.LAYOUT.size)
+    return buffers
+
+
+_LARGEST_CODE: Final = 10_000
+
+
+def _codes_for_addresses(outcomes: bytearray) -> dict[int, str]:
+    """Replace each error's address by its code plus one; the places of the errors by user."""
+    from seawall.bulk.guard import described
+
+    where = {}
+    size = Outcome.LAYOUT.size
+    width = next(f.size for f in Outcome.LAYOUT.fields if f.name == "error")
+    for at in range(0, len(outcomes), size):
+        address = int.from_bytes(outcomes[at : at + width], "little")
+        if address > _LARGEST_CODE:  # smaller: the exact lane wrote a code there
+            failure = described(address)
+            outcomes[at : at + width] = (int(failure.code) + 1).to_bytes(width, "little")
+            where[at // size] = failure.where
+    return where
+
+
+def _tell(result: Result, outcomes: bytearray, first: int, where: dict[int, str]) -> None:
+    for i, outcome in enumerate(_outcomes(outcomes)):
+        if outcome.error != 0:
+            result.refusals.append(Refusal(first + i, ErrorCode(outcome.error - 1), where.get(i, "")))
+        elif outcome.settled:
+            result.settled += 1
+            result.amount += outcome.amount
+    result.outcomes.append(bytes(outcomes))
+
+
+def _outcomes(rows: bytearray) -> Iterator[Outcome]:
+    for offset in range(0, len(rows), Outcome.LAYOUT.size):
+        yield Outcome.unpack(rows, offset)
