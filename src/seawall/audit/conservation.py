@@ -236,11 +236,14 @@ class History:
         self._markets.update(enumerate(store.spot_markets.objects))
 
     def _book_dust(self, receipt: Receipt, index: int, amount: int, bound: int) -> None:
+        named = _paid_to_nobody(receipt, index)
+        self.leaked[index][receipt.ix] += named
+        amount -= named
         if abs(amount) <= bound:
             self.dust[index][receipt.ix] += amount
             return
         self.leaked[index][receipt.ix] += amount
-        if receipt.ix not in LEAKS:
+        if receipt.ix not in LEAKS or named:
             self.findings.append(
                 f"instruction {receipt.sequence} ({receipt.ix}): {amount} tokens of spot market {index} became dust, "
                 f"rounding explains {bound} at most"
@@ -259,6 +262,14 @@ class History:
             if surplus != booked:
                 findings.append(f"spot market {index}: the surplus is {surplus}, the dust booked sums to {booked}")
         return findings
+
+
+def _paid_to_nobody(receipt: Receipt, market_index: int) -> int:
+    """What the sources of a waterfall paid to the vault's surplus: a leak whose size the receipt names."""
+    waterfall = receipt.waterfall
+    if waterfall is None or waterfall.market_index != market_index:
+        return 0
+    return sum(source.paid for source in waterfall.sources if source.paid_to == "dust")
 
 
 def rounding_bound(before: SpotMarket, after: SpotMarket, legs: int) -> int:

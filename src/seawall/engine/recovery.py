@@ -11,7 +11,7 @@ from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.store import Store
 from seawall.errors import SettlementError
 from seawall.instructions.base import decode_canonical
-from seawall.ledger.errors import JournalDamaged, ReplayDiffers
+from seawall.ledger.errors import JournalDamaged, LedgerError, ReplayDiffers
 from seawall.ledger.journal import START, Entry, Journal, Tip, check_entry, tip_of, verified
 from seawall.ledger.snapshots import (
     Header,
@@ -68,6 +68,24 @@ def recover(journal: Journal, database: Path | None) -> tuple[Machine, Tip, Reco
     return machine, tip, Recovery(snapshot, tip.sequence - snapshot, time.perf_counter() - started)
 
 
+def machine_at(journal: Journal, database: Path | None, sequence: int) -> tuple[Machine, Receipt]:
+    """The state machine right after instruction ``sequence``, and that instruction's receipt: executed again.
+
+    Starts at the last snapshot before it. ``LedgerError`` where there is no such instruction; as ``recover``.
+    """
+    if journal.entry(sequence) is None:
+        raise LedgerError(f"{journal.name}: there is no instruction {sequence}; the last is {journal.tip().sequence}")
+    machine, tip = Machine(), START
+    latest = _latest_snapshot(database, before=sequence) if database is not None else None
+    if latest is not None:
+        machine, tip = _from_snapshot(journal, *latest)
+    for entry in verified(journal, tip):
+        receipt = reexecute(machine, entry, journal.name)
+        if entry.sequence == sequence:
+            return machine, receipt
+    raise JournalDamaged(f"{journal.name} ends before its instruction {sequence}")
+
+
 def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:
     """Carry out a journalled instruction again; ``ReplayDiffers`` if it ends elsewhere than the journal says.
 
@@ -93,15 +111,18 @@ def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:
     return receipt
 
 
-def _latest_snapshot(database: Path) -> tuple[Path, Header, Tables] | None:
-    """The newest snapshot, mapped. A writer may remove old ones while a reader looks: then it looks again."""
+def _latest_snapshot(database: Path, before: int | None = None) -> tuple[Path, Header, Tables] | None:
+    """The newest snapshot, or the newest ``before`` an instruction, mapped.
+
+    A writer may remove old ones while a reader looks: then it looks again.
+    """
     for last_try in (False, False, True):
-        found = snapshots(database)
-        if not found:
-            break
         try:
-            header = read_header(found[-1])
-            return found[-1], header, map_tables(found[-1], header)
+            for path in reversed(snapshots(database)):
+                header = read_header(path)
+                if before is None or header.sequence < before:
+                    return path, header, map_tables(path, header)
+            break
         except FileNotFoundError:
             if last_try:
                 raise

@@ -1,0 +1,156 @@
+"""``seawall explain``: who paid for a loss, source by source, and who bears what is left, account by account."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from seawall.cli import app
+from seawall.cli.opening import fail
+from seawall.cli.text import amount, print_refusal, table, when
+from seawall.engine.attribution import Attribution, Bearer, attribute
+from seawall.engine.receipts import Receipt, Source, Waterfall
+from seawall.engine.recovery import machine_at
+from seawall.engine.store import Store
+from seawall.ledger.errors import LedgerError
+from seawall.ledger.sqlite import SqliteJournal
+
+
+@app.command()
+def explain(
+    venue: Annotated[Path, typer.Argument(help="The venue's database.")],
+    sequence: Annotated[int, typer.Argument(help="The instruction's sequence number.")],
+    json: Annotated[bool, typer.Option("--json", help="Everything, in base units, as JSON.")] = False,
+    top: Annotated[int, typer.Option(help="How many bearers to list, the largest first; 0: all.")] = 20,
+) -> None:
+    """Execute the journal again up to an instruction; show who paid for its loss, and who bears the rest."""
+    store, receipt = _replayed(venue, sequence)
+    if receipt.waterfall is None:
+        if json:
+            typer.echo(msgspec.json.encode({"receipt": receipt}).decode())
+        else:
+            _no_loss(Console(highlight=False), receipt)
+        return
+    shares = attribute(store, receipt.waterfall)
+    if json:
+        typer.echo(msgspec.json.encode({"receipt": receipt, "attribution": shares}).decode())
+        return
+    console = Console(highlight=False)
+    console.print(_title(receipt))
+    print_waterfall(console, store, receipt.waterfall, shares, top)
+
+
+def _replayed(venue: Path, sequence: int) -> tuple[Store, Receipt]:
+    if not venue.exists():
+        raise fail(f"{venue}: there is no venue")
+    try:
+        journal = SqliteJournal(venue, read_only=True)
+        try:
+            machine, receipt = machine_at(journal, journal.path, sequence)
+        finally:
+            journal.close(in_order=False)
+    except LedgerError as error:
+        raise fail(str(error)) from None
+    return machine.store, receipt
+
+
+def _title(receipt: Receipt) -> str:
+    return f"#{receipt.sequence} {receipt.ix} by {receipt.signer} at {when(receipt.clock.unix_timestamp)} UTC"
+
+
+def _no_loss(console: Console, receipt: Receipt) -> None:
+    console.print(_title(receipt))
+    if receipt.refusal is not None:
+        print_refusal(console, receipt)
+        return
+    console.print(f"no loss was resolved here: `seawall show VENUE --receipt {receipt.sequence}` shows what moved")
+
+
+def print_waterfall(console: Console, store: Store, waterfall: Waterfall, shares: Attribution, top: int) -> None:
+    """The sources in order, then everybody who bears what they paid or left."""
+    market = store.spot_markets.objects[waterfall.market_index]
+    unit = _Unit(market.name, market.decimals)
+    where = f"spot market {waterfall.market_index} ({market.name})"
+    if waterfall.perp_market_index is not None:
+        name = store.perp_markets.objects[waterfall.perp_market_index].name
+        where = f"perp market {waterfall.perp_market_index} ({name})"
+    console.print(f"{_WHAT[waterfall.kind]}: {unit(waterfall.loss)} {market.name} in {where}, of {waterfall.account}")
+    if waterfall.revenue_settled:
+        console.print(f"before it, {unit(waterfall.revenue_settled)} of revenue reached the insurance fund")
+    _print_sources(console, waterfall, unit)
+    for index in waterfall.indices:
+        if index.before != index.after:
+            console.print(f"{index.name}: {index.before:,} → {index.after:,}")
+    _print_bearers(console, "Who bears what insurance paid", shares.insurers, unit, top)
+    _print_rounding(console, "of the shares", shares.insurers_rounding, unit)
+    _print_bearers(console, "Who bears what is socialised", shares.bearers, unit, top)
+    _print_rounding(console, "of the index, rounded up", shares.index_rounding, unit)
+    _print_rounding(console, "of each claim by itself", shares.claims_rounding, unit)
+
+
+_WHAT = {
+    "perp_bankruptcy": "A debt that its owner cannot pay",
+    "spot_bankruptcy": "A borrow that its owner cannot repay",
+    "perp_pnl_deficit": "Gains of users beyond what the market may owe",
+}
+
+
+class _Unit:
+    """Amounts of one token as people read them, to the last unit."""
+
+    def __init__(self, name: str, decimals: int) -> None:
+        self.name = name
+        self.decimals = decimals
+
+    def __call__(self, value: int) -> str:
+        return amount(value, self.decimals, self.decimals)
+
+
+def _print_sources(console: Console, waterfall: Waterfall, unit: _Unit) -> None:
+    shown = table(f"Waterfall ({unit.name})", "source", "held", "could pay at most", "paid", "to", "left to pay")
+    left = waterfall.loss
+    for source in waterfall.sources:
+        left -= source.paid
+        shown.add_row(source.name, unit(source.held), _cap(source, unit), unit(source.paid), source.paid_to, unit(left))
+    if waterfall.socialised:
+        left -= waterfall.socialised
+        everybody = "every deposit" if waterfall.perp_market_index is None else "every open position"
+        shown.add_row("socialised", "", "", unit(waterfall.socialised), f"borne by {everybody}", unit(left))
+    console.print(shown)
+    if waterfall.uncovered:
+        console.print(f"{unit(waterfall.uncovered)} stay uncovered: {_UNCOVERED[waterfall.kind]}")
+    if any(source.paid and source.paid_to == "dust" for source in waterfall.sources):
+        console.print("paid to dust: the program credits it to nobody, and it stays in the vault as a surplus")
+
+
+_UNCOVERED = {
+    "perp_bankruptcy": "there is nobody to bear them",
+    "spot_bankruptcy": "there are no deposits to bear them",
+    "perp_pnl_deficit": "winners wait for them until losers settle or the caps admit another draw",
+}
+
+
+def _cap(source: Source, unit: _Unit) -> str:
+    cap = source.cap
+    return "" if cap is None else f"{unit(cap.value)} ({cap.name})"
+
+
+def _print_bearers(console: Console, title: str, bearers: list[Bearer], unit: _Unit, top: int) -> None:
+    if not bearers:
+        return
+    ordered = sorted(bearers, key=lambda bearer: -bearer.share)
+    listed = ordered[:top] if top > 0 else ordered
+    shown = table(f"{title} ({unit.name})", "account", "weight", "share")
+    for bearer in listed:
+        shown.add_row(bearer.account, f"{bearer.weight:,}", unit(bearer.share))
+    rest = ordered[len(listed) :]
+    if rest:
+        shown.add_row(f"… and {len(rest):,} more", "", unit(sum(bearer.share for bearer in rest)))
+    console.print(shown)
+
+
+def _print_rounding(console: Console, what: str, value: int, unit: _Unit) -> None:
+    if value:
+        console.print(f"rounding {what}: {unit(value)}")
