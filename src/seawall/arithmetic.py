@@ -237,6 +237,13 @@ POWERS_OF_TEN: Final = (
 )  # fmt: skip
 
 
+TOKEN_PRECISIONS: Final = (0, *reversed(POWERS_OF_TEN))
+"""10^(19 − decimals) by the decimals of a token, 1 to 19: scaled balance (1e9) times index (1e10) of one smallest unit.
+
+A spot market has 6 to 19 decimals; its creation sees to that.
+"""
+
+
 @rule
 def pow10(exponent: int) -> int:
     """10 to the power of an exponent from 0 to 38; ``MathError`` otherwise."""

@@ -206,10 +206,11 @@ class Transaction:
     def oracles(self) -> list[OraclePriceData]:
         """Every oracle's price as this instruction sees it, by oracle index; none judged yet."""
         if self._oracles is None:
-            self._oracles = [
-                price_data(self._held(self.store.oracles, i), i, self.slot)
-                for i in range(len(self.store.oracles.objects))
-            ]
+            table = self.store.oracles
+            self._oracles = [price_data(oracle, i, self.slot) for i, oracle in enumerate(table.objects)]
+            for number, i in self._written:
+                if number == table.number and i < table.count:
+                    self._oracles[i] = price_data(self._held(table, i), i, self.slot)
         return self._oracles
 
     def spot_oracle(self, market_index: int) -> OraclePriceData:
@@ -446,7 +447,9 @@ class Transaction:
         ``CastingFailure`` or ``MathError`` where a value does not fit its field.
         """
         changes: list[Change] = []
-        for (_, index), (table, after) in sorted(self._written.items(), key=_place):
+        for at in sorted(self._written):
+            index = at[1]
+            table, after = self._written[at]
             data = after.pack()
             before = table.row(index) if index < table.count else None
             if data != before:
@@ -455,10 +458,6 @@ class Transaction:
             last = table.count - 1
             changes.append(Change(table, last, table.row(last), b"", None))
         return changes
-
-
-def _place(entry: tuple[tuple[int, int], Any]) -> tuple[int, int]:
-    return entry[0]
 
 
 def _open_user(user: User, ref: str) -> User:

@@ -172,7 +172,10 @@ def _check(name: str, mark: Any, value: Any) -> None:
         except ValueError as error:
             raise _invalid(f"{name}: {error}") from None
     elif mark == "user":
-        user_key(value, name)
+        try:
+            user_key(value)
+        except SettlementError as error:
+            raise _invalid(f"{name}: {error.detail}") from None
     elif mark == "struct":
         validate(value, f"{name}.")
     elif isinstance(mark, tuple):
@@ -181,12 +184,12 @@ def _check(name: str, mark: Any, value: Any) -> None:
 
 
 @lru_cache(maxsize=65_536)
-def user_key(text: str, field: str = "user") -> bytes:
+def user_key(text: str) -> bytes:
     """The 34 bytes that a user account is found by: authority, then sub-account number; ``InvalidInstruction``."""
     authority, _, number = text.partition("/")
     if number and not (number.isascii() and number.isdigit() and int(number) < 1 << 16):
-        raise _invalid(f"{field}: {text!r}: a sub-account is a number from 0 to 65535")
+        raise _invalid(f"{text!r}: a sub-account is a number from 0 to 65535")
     try:
         return key_from_text(authority) + int(number or 0).to_bytes(2, "little")
     except ValueError as error:
-        raise _invalid(f"{field}: {error}") from None
+        raise _invalid(str(error)) from None
