@@ -12,7 +12,6 @@ from seawall.audit.parity.facts import Fact, compare, evaluate, read_facts
 from seawall.audit.parity.facts_inputs import difference
 from seawall.audit.parity.replay import read_lines, replay_file
 from seawall.audit.parity.unmodelled import UNMODELLED_FIELDS
-from seawall.instructions.base import instruction_types
 
 DATA = Path(__file__).parent / "data"
 RECORDINGS = sorted([*DATA.glob("traces/*.gz"), *DATA.glob("vectors/*.gz")], key=lambda path: -path.stat().st_size)
@@ -25,17 +24,8 @@ def _name(case: tuple[str, Fact]) -> str:
     return f"{case[0]}-{case[1].number}"
 
 
-NOT_YET = {
-    "liquidate_perp",
-    "liquidate_spot",
-    "liquidate_borrow_for_perp_pnl",
-    "liquidate_perp_pnl_for_deposit",
-}
-"""Instructions of the recordings that the engine does not have yet."""
-
-
 def test_the_recordings_are_there() -> None:
-    assert len(RECORDINGS) == 46
+    assert len(RECORDINGS) == 47
     assert len(FACT_FILES) == 20
 
 
@@ -43,17 +33,8 @@ def test_the_recordings_are_there() -> None:
 def test_every_recorded_instruction_is_reproduced(path: Path) -> None:
     results = list(replay_file(path))
     assert sum(number >= 0 for number, _, _ in results) > 0
-    differences = [
-        f"#{number} {name}: {text}"
-        for number, name, text in results
-        if text is not None and not (name in NOT_YET and text == f"the engine has no instruction {name!r}")
-    ]
+    differences = [f"#{number} {name}: {text}" for number, name, text in results if text is not None]
     assert not differences, f"{len(differences)} differ, first: {differences[:5]}"
-
-
-def test_what_is_not_there_yet_is_not_there() -> None:
-    """The list above shrinks with the engine."""
-    assert not NOT_YET & set(instruction_types())
 
 
 @pytest.mark.parametrize("case", COMPARED, ids=_name)

@@ -217,3 +217,40 @@ class BankruptcyFacts(Record):
     socialized_loss: u128
     cumulative_delta: u128
     quote_social_loss: u64
+
+
+@record
+class LiquidationFacts(Record):
+    """A liquidation: what the event tells, and what its size was cut from.
+
+    ``recorded``: the event is due; ``exited``: the account left liquidation. Margin figures quote 1e6, those without
+    ``plus_buffer`` of the first calculation. ``max_pct_to_liquidate`` 1e4. ``to_cover`` would cover the whole
+    shortage, ``allowed`` is what of it may go now, ``implied`` what the asset pays for, ``held`` all there is: base
+    (1e9) of a perp position, else tokens (or quote) of the liability. Prices and ``if_rate`` 1e6, transfers in tokens
+    or quote.
+    """
+
+    recorded: bool
+    exited: bool
+    bankrupt: bool
+    liquidation_id: u16
+    margin_requirement: u128
+    total_collateral: i128
+    margin_shortage: u128
+    margin_freed: u64
+    max_pct_to_liquidate: u128
+    to_cover: u128
+    allowed: u128
+    implied: u128
+    held: u128
+    if_rate: u32
+    oracle_price: i64
+    asset_price: i64
+    liability_price: i64
+    base_asset_amount: i64
+    quote_asset_amount: i64
+    liquidator_fee: u64
+    if_fee: u64
+    fill_record_id: u64
+    asset_transfer: u128
+    liability_transfer: u128

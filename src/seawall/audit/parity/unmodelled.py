@@ -33,6 +33,7 @@ UNMODELLED_FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
 
 UNMODELLED_EVENT_FIELDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("OrderActionRecord", r"(taker|maker)_order_.*", _ORDER_BOOK),
+    ("LiquidationRecord", r"canceled_order_ids|user_order_id|liquidator_order_id", _ORDER_BOOK),
 )
 
 UNMODELLED_EVENTS: Final[dict[str, str]] = {"OrderRecord": _ORDER_BOOK}
