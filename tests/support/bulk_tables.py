@@ -24,16 +24,14 @@ def recorded_world() -> tuple[Recording, int, int]:
     for name, post in vector["oracles"].items():
         for oracle in recording.store.oracles.objects:
             if oracle.name == name:
-                oracle.price, oracle.conf, oracle.valid_slot = (
-                    int(post[k]) for k in ("price", "conf", "valid_slot")
-                )
+                oracle.price, oracle.conf, oracle.valid_slot = (int(post[k]) for k in ("price", "conf", "valid_slot"))
                 oracle.twap, oracle.num, oracle.num_qt = (int(post[k]) for k in ("twap", "num", "num_qt"))
     clock = vector["clock"]
     return recording, int(clock["unix_timestamp"]), int(clock["slot"])
 
 
 def random_user(rng: random.Random, spot: list[Any], perp: list[Any], positions: int) -> User:
-    """A user with ``positions`` spot and perp positions; one in three is broke, deleted, bankrupt or has no position."""
+    """A user with ``positions`` spot and perp positions; one in three is broke, deleted, bankrupt or without."""
     user = User()
     user.authority = rng.randbytes(32)
     user.address = rng.randbytes(32)

@@ -4,18 +4,22 @@ Numba's own key is the hash of one file, so that a changed rule below an unchang
 """
 
 import os
+import re
+import shutil
 import sys
 import tempfile
+import time
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import seawall
-
 VARIABLE: Final = "SEAWALL_BULK_CACHE"
 """Environment variable that names another parent directory for compiled code."""
+
+KEPT: Final = 30 * 86_400
+"""Seconds that compiled code of a version stays after its last use."""
 
 SOURCES: Final = ("arithmetic.py", "errors.py", "keys.py", "lanes.py", "records.py", "state", "rules", "bulk")
 
@@ -23,7 +27,7 @@ SOURCES: Final = ("arithmetic.py", "errors.py", "keys.py", "lanes.py", "records.
 @cache
 def source_hash() -> str:
     """A hash over every source that compiled code depends on, and the versions of the compiler."""
-    root = Path(seawall.__file__).parent
+    root = Path(__file__).parents[1]
     h = sha256(f"{sys.version} {version('numba')} {version('llvmlite')}".encode())
     for name in SOURCES:
         place = root / name
@@ -40,11 +44,22 @@ def directory() -> Path:
     parent = os.environ.get(VARIABLE)
     if parent is None:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        parent = os.path.join(home, "seawall")
+        parent = os.path.join(home, "seawall", "bulk")
     place = Path(parent) / source_hash()
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place):
-            return place
+            pass
     except OSError:
         return Path(tempfile.mkdtemp(prefix="seawall-"))
+    _forget_old_versions(place)
+    return place
+
+
+def _forget_old_versions(place: Path) -> None:
+    """Remove the code of versions that nobody has used for a month: the directories beside ``place``."""
+    os.utime(place)
+    oldest = time.time() - KEPT
+    for other in place.parent.iterdir():
+        if re.fullmatch("[0-9a-f]{16}", other.name) and other.stat().st_mtime < oldest:
+            shutil.rmtree(other, ignore_errors=True)

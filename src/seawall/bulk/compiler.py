@@ -91,7 +91,7 @@ def declared_type(hint: Any) -> Any:
 # --- entries -------------------------------------------------------------------------------------------------------
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]
+class _Locator(_CacheLocator):
     def get_cache_path(self) -> str:
         return str(directory())
 
@@ -106,11 +106,11 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         return cls()
 
 
-class _CacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 - Numba's own declaration
 
 
-class _KernelCache(FunctionCache):  # type: ignore[misc]
+class _KernelCache(FunctionCache):
     """Numba's cache in our directory; says on screen when something has to be compiled."""
 
     _impl_class = _CacheImpl

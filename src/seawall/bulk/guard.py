@@ -20,6 +20,7 @@ from seawall.bulk.views import I8, POINTER, RecordType, RowsType, row_at
 from seawall.bulk.wide import BEYOND_WIDTH, I64, I128, wide
 from seawall.errors import ErrorCode, SettlementError
 
+
 class Failure(NamedTuple):
     """A refused call: the error's code and where it was raised."""
 
@@ -84,9 +85,7 @@ def _attempt(typingctx: Any, rule: Any, arguments: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         values = [builder.extract_value(args[1], i) for i in range(len(given))]
-        values = [
-            context.cast(builder, v, g, t) for v, g, t in zip(values, given, called.args, strict=True)
-        ]
+        values = [context.cast(builder, v, g, t) for v, g, t in zip(values, given, called.args, strict=True)]
         address, _ = _guarded(context, builder, rule, called, values)
         return builder.sext(address, I128)
 
@@ -155,7 +154,7 @@ class Call:
         self.parameters = parameters
 
 
-class CallType(types.Opaque):  # type: ignore[misc]
+class CallType(types.Opaque):
     """The Numba type of a ``Call``: everything about it is known when compiling."""
 
     def __init__(self, call: Call) -> None:
@@ -164,7 +163,7 @@ class CallType(types.Opaque):  # type: ignore[misc]
 
 
 @register_model(CallType)
-class _CallModel(models.OpaqueModel):  # type: ignore[misc]
+class _CallModel(models.OpaqueModel):
     pass
 
 

@@ -177,9 +177,8 @@ def settle_funding(
         if error == 0:
             error = unfit(user)
         for k in range(POSITIONS):
-            if positions[k].base_asset_amount != 0 and positions[k].market_index < len(perp_markets):
-                if error == 0:
-                    error = unfit(perp_markets[positions[k].market_index])
+            if error == 0 and positions[k].base_asset_amount != 0:
+                error = unfit(perp_markets[positions[k].market_index])
         if error != 0:
             restore(user, saved_users, 0)
             for k in range(POSITIONS):

@@ -2,8 +2,8 @@
 
 A ``BulkLane`` makes twins: copies of functions whose names of rules mean the compiled rules. Nothing is patched; who
 holds a twin runs the bulk lane, everybody else goes on in the exact lane. Records are packed into rows for each call
-and unpacked into the same objects afterwards, also after an error. That is for checking, not for speed. A call that does
-not fit the compiled rule's widths is done by the rule itself, in the exact lane, as everywhere.
+and unpacked into the same objects afterwards, also after an error. That is for checking, not for speed. A call that
+does not fit the compiled rule's widths is done by the rule itself, in the exact lane, as everywhere.
 """
 
 import ctypes
@@ -169,7 +169,7 @@ class _Rows:
     def write_back(self) -> None:
         """Give the records what the rule wrote. A record that was not checked out for writing refuses, as it should."""
         for item, offset, before in self._roots:
-            after = self.buffer[offset : offset + len(before)]
+            after = self.buffer.raw[offset : offset + len(before)]
             if after != before:
                 overwrite(item, _kind(item).unpack(after))
 
@@ -203,7 +203,7 @@ class _Block:
 
     def _scalar(self, index: int, hint: Any) -> Any:
         start = self._at + SLOT * index
-        value = int.from_bytes(self._buffer[start : start + SLOT], "little", signed=True)
+        value = int.from_bytes(self._buffer.raw[start : start + SLOT], "little", signed=True)
         return bool(value) if hint is bool else value
 
 

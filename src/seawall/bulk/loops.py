@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from seawall.errors import ErrorCode, SettlementError
 from seawall.records import Record
 
-
 Function = Callable[..., Any]
 _F = TypeVar("_F", bound=Function)
 

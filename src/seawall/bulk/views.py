@@ -23,7 +23,7 @@ I8 = ir.IntType(8)
 POINTER = I8.as_pointer()
 
 
-class RecordType(types.Type):  # type: ignore[misc]
+class RecordType(types.Type):
     """A pointer to the row of one kind of record."""
 
     def __init__(self, record: type[Record]) -> None:
@@ -31,7 +31,7 @@ class RecordType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"record({record.__module__}.{record.__qualname__})")
 
 
-class RowsType(types.Type):  # type: ignore[misc]
+class RowsType(types.Type):
     """A dense sequence of rows: pointer and count."""
 
     def __init__(self, record: type[Record]) -> None:
@@ -39,7 +39,7 @@ class RowsType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"rows({record.__module__}.{record.__qualname__})")
 
 
-class ArrayType(types.Type):  # type: ignore[misc]
+class ArrayType(types.Type):
     """A record's fixed array of nested records: a pointer, the count is declared."""
 
     def __init__(self, record: type[Record], count: int) -> None:
@@ -50,13 +50,13 @@ class ArrayType(types.Type):  # type: ignore[misc]
 
 @register_model(RecordType)
 @register_model(ArrayType)
-class _PointerModel(models.PrimitiveModel):  # type: ignore[misc]
+class _PointerModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         super().__init__(dmm, fe_type, POINTER)
 
 
 @register_model(RowsType)
-class _RowsModel(models.StructModel):  # type: ignore[misc]
+class _RowsModel(models.StructModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         super().__init__(dmm, fe_type, [("data", types.voidptr), ("count", types.int64)])
 
@@ -69,7 +69,7 @@ def _field(record: type[Record], name: str) -> Field | None:
 
 
 @infer_getattr
-class _RecordAttributes(AttributeTemplate):  # type: ignore[misc]
+class _RecordAttributes(AttributeTemplate):
     key = RecordType
 
     def generic_resolve(self, typ: RecordType, name: str) -> Any:
@@ -133,7 +133,7 @@ def _store_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> 
 
 
 @infer_global(operator.getitem)
-class _GetRow(AbstractTemplate):  # type: ignore[misc]
+class _GetRow(AbstractTemplate):
     def generic(self, args: tuple[Any, ...], kws: Any) -> Any:
         if len(args) != 2 or kws or not isinstance(args[0], (RowsType, ArrayType)):
             return None
@@ -143,7 +143,7 @@ class _GetRow(AbstractTemplate):  # type: ignore[misc]
 
 
 def row_at(context: Any, builder: Any, data: Any, count: Any, index: Any, size: int) -> Any:
-    """Pointer to row ``index`` (wide) of ``count`` rows. A negative one is outside too: the exact lane may count back."""
+    """Pointer to row ``index`` (wide) of ``count`` rows. A negative one is outside too."""
     outside = builder.icmp_unsigned(">=", index, builder.zext(count, I128))
     stop_if(context, builder, outside, None)
     return builder.gep(data, [builder.mul(builder.trunc(index, I64), ir.Constant(I64, size))])
@@ -162,7 +162,7 @@ def _rows_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 @infer_global(len)
-class _Length(AbstractTemplate):  # type: ignore[misc]
+class _Length(AbstractTemplate):
     def generic(self, args: tuple[Any, ...], kws: Any) -> Any:
         return signature(wide, *args) if len(args) == 1 and isinstance(args[0], (RowsType, ArrayType)) else None
 

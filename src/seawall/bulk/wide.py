@@ -51,7 +51,7 @@ class WideConstant(int):
     """An int constant of a rule, marked so that Numba types it as a wide integer and not as 64 bits."""
 
 
-class WideType(types.Type):  # type: ignore[misc]
+class WideType(types.Type):
     """The Numba type of the checked 128-bit integer."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ wide: Final = WideType()
 
 
 @register_model(WideType)
-class _WideModel(models.PrimitiveModel):  # type: ignore[misc]
+class _WideModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         super().__init__(dmm, fe_type, I128)
 
@@ -100,7 +100,7 @@ def _narrow_index(context: Any, builder: Any, source: Any, target: Any, value: A
 
 
 @infer_global(operator.getitem)
-class _TupleItem(AbstractTemplate):  # type: ignore[misc]
+class _TupleItem(AbstractTemplate):
     def generic(self, args: tuple[Any, ...], kws: Any) -> Any:
         if len(args) == 2 and isinstance(args[0], types.UniTuple) and args[1] is wide:
             return signature(args[0].dtype, args[0], types.int64)
@@ -166,14 +166,14 @@ def _admits(args: tuple[Any, ...]) -> bool:
     )
 
 
-class _Binary(AbstractTemplate):  # type: ignore[misc]
+class _Binary(AbstractTemplate):
     result: Any = wide
 
     def generic(self, args: tuple[Any, ...], kws: Any) -> Any:
         return signature(self.result, wide, wide) if _admits(args) and not kws else None
 
 
-class _Unary(AbstractTemplate):  # type: ignore[misc]
+class _Unary(AbstractTemplate):
     def generic(self, args: tuple[Any, ...], kws: Any) -> Any:
         return signature(wide, wide) if args == (wide,) and not kws else None
 

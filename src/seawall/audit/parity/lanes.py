@@ -1,4 +1,4 @@
-"""The lane that recordings are replayed in: ``exact``, or ``bulk``, where every rule that a handler calls is compiled."""
+"""The lane that recordings are replayed in: exact, or bulk, where every rule that a handler calls is compiled."""
 
 from collections.abc import Iterator
 from pathlib import Path
