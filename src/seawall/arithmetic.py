@@ -238,9 +238,9 @@ POWERS_OF_TEN: Final = (
 
 
 TOKEN_PRECISIONS: Final = (0, *reversed(POWERS_OF_TEN))
-"""10^(19 − decimals) by the decimals of a token, 1 to 19: scaled balance (1e9) times index (1e10) of one smallest unit.
+"""10^(19 − decimals) by a token's decimals, what scaled balance (1e9) times index (1e10) of one smallest unit come to.
 
-A spot market has 6 to 19 decimals; its creation sees to that.
+A spot market has 6 to 19 decimals; its creation sees to that. For 0 decimals, whose 10^19 is beyond 63 bits, it is 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Scaled balances and tokens; moving a claim between a user, a pool and the market totals. Source: balances.md §2-3."""
 
-from seawall.arithmetic import TOKEN_PRECISIONS, sub_checked
+from seawall.arithmetic import TOKEN_PRECISIONS, pow10, sub_checked
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.state.enums import BORROW, DEPOSIT
@@ -15,6 +15,8 @@ def get_token_amount(scaled_balance: int, spot_market: SpotMarket, balance_type:
     Source: balances.md §2; ``math/spot_balance.rs::get_token_amount``.
     """
     precision = TOKEN_PRECISIONS[spot_market.decimals]
+    if precision == 0:
+        precision = pow10(19)
     if balance_type == DEPOSIT:
         return scaled_balance * spot_market.cumulative_deposit_interest // precision
     return (scaled_balance * spot_market.cumulative_borrow_interest + precision - 1) // precision
@@ -28,6 +30,8 @@ def get_spot_balance(token_amount: int, spot_market: SpotMarket, balance_type: i
     Source: balances.md §2; ``math/spot_balance.rs::get_spot_balance``.
     """
     precision = TOKEN_PRECISIONS[spot_market.decimals]
+    if precision == 0:
+        precision = pow10(19)
     if balance_type == DEPOSIT:
         balance = token_amount * precision // spot_market.cumulative_deposit_interest
     else:

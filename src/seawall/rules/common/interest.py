@@ -9,11 +9,11 @@ from seawall.arithmetic import (
     ONE_HOUR,
     ONE_YEAR,
     SPOT_UTILIZATION_PRECISION,
-    TOKEN_PRECISIONS,
     TWENTY_FOUR_HOUR,
     checked_i64,
     checked_u128,
     div_trunc,
+    pow10,
     sub_checked,
     to_i64,
     to_u64,
@@ -114,7 +114,7 @@ def accrue_interest(spot_market: SpotMarket, now: int, facts: InterestFacts) -> 
     spot_market.cumulative_deposit_interest += for_lenders
     spot_market.cumulative_borrow_interest += borrow_interest
     spot_market.last_interest_ts = now
-    revenue = spot_market.deposit_balance * for_stakers // TOKEN_PRECISIONS[spot_market.decimals]
+    revenue = spot_market.deposit_balance * for_stakers // pow10(19 - spot_market.decimals)
     deposit_into_pool(revenue, spot_market, spot_market.revenue_pool)
     facts.accrued = True
     facts.market_index = spot_market.market_index

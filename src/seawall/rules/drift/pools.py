@@ -7,13 +7,14 @@ is the caller's. Source: pools-and-pnl.md §3; ``controller/amm.rs``, ``math/amm
 
 from typing import Final
 
-from seawall.arithmetic import TOKEN_PRECISIONS, div_trunc, saturate_i64, sub_saturating, to_u64
+from seawall.arithmetic import div_trunc, saturate_i64, sub_saturating, to_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.amm_budget import calculate_reserved_fees, get_total_fee_lower_bound
 from seawall.rules.common.balances import (
     check_pool_covers_market,
     deposit_into_pool,
+    get_token_amount,
     transfer_between_pools,
     update_spot_position_balance,
     withdraw_from_pool,
@@ -38,8 +39,7 @@ LOSS_SHARE_DENOMINATOR: Final = 100
 @rule
 def get_pool_token_amount(pool: PoolBalance, spot_market: SpotMarket) -> int:
     """Tokens of a pool (floor)."""
-    # get_token_amount of a deposit, written out: a settlement asks nine times
-    return pool.scaled_balance * spot_market.cumulative_deposit_interest // TOKEN_PRECISIONS[spot_market.decimals]
+    return get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
 
 
 @rule
