@@ -34,7 +34,7 @@ class MoneyVenue:
     def __init__(self, guard: int = 10**18, **config: Any) -> None:
         self.machine = Machine(strict=True)
         self.now = START
-        self.ok(Initialize(admin=ADMIN, profile="program", **config))
+        self.ok(Initialize(**{"admin": ADMIN, "profile": "program", **config}))
         self.ok(AddOracle(name="SOL", price=100_000_000))
         self.ok(AddOracle(name="ETH", price=2_000_000_000))
         guards = {"withdraw_guard_threshold": guard}

@@ -455,6 +455,8 @@ class PerpOrderFill:
         tx = self.tx
         market = self.market
         order = self.order
+        if order.post_only:
+            raise SettlementError(ErrorCode.ImpossibleFill, "a post-only order is a maker and meets no other maker's")
         maker = self._maker(fill.maker)
         maker_order = PerpOrder(
             direction=OPPOSITE[order.direction],

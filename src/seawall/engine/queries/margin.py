@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, SPOT_WEIGHT_PRECISION, U64_MAX, pow10, sub_checked
+from seawall.engine.gates import require_not_paused
 from seawall.engine.receipts import Clock, Limit
 from seawall.engine.store import Store
 from seawall.engine.transaction import Transaction
@@ -15,7 +16,12 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.keys import DEFAULT_KEY
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.interest import update_spot_market_cumulative_interest
-from seawall.rules.common.margin import calculate_margin, free_collateral, strict_prices
+from seawall.rules.common.margin import (
+    calculate_margin,
+    calculate_max_withdrawable_amount,
+    free_collateral,
+    strict_prices,
+)
 from seawall.rules.common.margin_weights import get_asset_weight, get_liability_weight
 from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.rules.common.spot_positions import (
@@ -31,7 +37,14 @@ from seawall.rules.common.withdraw_limits import (
     calculate_min_deposit_token_amount,
     calculate_token_utilization_limits,
 )
-from seawall.state.enums import BORROW, DEPOSIT, EXCHANGE_WITHDRAW_PAUSED, MARGIN_INITIAL, MARGIN_MAINTENANCE
+from seawall.state.enums import (
+    BORROW,
+    DEPOSIT,
+    EXCHANGE_WITHDRAW_PAUSED,
+    MARGIN_INITIAL,
+    MARGIN_MAINTENANCE,
+    STATUS_REDUCE_ONLY,
+)
 from seawall.state.facts import InterestFacts, MarginCalculation
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
@@ -63,7 +76,11 @@ class Margin(msgspec.Struct, frozen=True):
 
 
 class Withdrawable(msgspec.Struct, frozen=True):
-    """The largest withdrawal that passes now, in tokens, and why one token more would not."""
+    """The largest withdrawal that is paid in full now, in tokens, and why one token more would not be.
+
+    One token more is refused with the error ``bound_by``. In a market in ReduceOnly it may be cut to the deposit and
+    to what margin leaves instead, and ``bound_by`` is ``ReduceOnlyWithdrawIncreasedRisk``.
+    """
 
     user: str
     market_index: int
@@ -85,7 +102,7 @@ def margin(store: Store, clock: Clock, user: str) -> Margin:
 
 
 def withdrawable(store: Store, clock: Clock, user: str, market_index: int) -> Withdrawable:
-    """The largest plain withdrawal of an account in a market that passes now, borrowing included, and what binds.
+    """The largest plain withdrawal of an account in a market that is paid now, borrowing included, and what binds.
 
     ``UserNotFound``, ``SpotMarketNotFound``.
     """
@@ -123,7 +140,11 @@ class Trial:
         self.tx = tx = Transaction(store, clock, DEFAULT_KEY)
         self.market_index = market_index
         self.market = tx.write_spot_market(market_index)
-        update_spot_market_cumulative_interest(self.market, tx.spot_oracle(market_index), tx.now, InterestFacts())
+        self.unaccrued: ErrorCode | None = None
+        try:
+            update_spot_market_cumulative_interest(self.market, tx.spot_oracle(market_index), tx.now, InterestFacts())
+        except SettlementError as error:
+            self.unaccrued = error.code
         self.user = tx.user(user)
         self.left_by = self.user, self.market
         self.transfer = transfer
@@ -137,12 +158,17 @@ class Trial:
         user, market = self.left_by = self.user.copy(), self.market.copy()
         markets = list(tx.spot_markets)
         markets[self.market_index] = market
-        if tx.state.exchange_status & EXCHANGE_WITHDRAW_PAUSED:
-            raise SettlementError(ErrorCode.ExchangePaused)
+        is_cut = False
+        require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
         if is_bankrupt(user):
             raise SettlementError(ErrorCode.UserBankrupt)
+        if self.unaccrued is not None:
+            raise SettlementError(self.unaccrued)
         if not self.transfer:
             force_get_spot_position_index(user, self.market_index)
+            if self.market.status == STATUS_REDUCE_ONLY:
+                asked, amount = amount, min(amount, self.reduce_only_amount())
+                is_cut = amount < asked
             stats = tx.user_stats(user.authority)
             if qualifies_for_withdraw_fee(user, stats, tx.slot):
                 price = tx.spot_oracle(self.market_index).price
@@ -152,9 +178,22 @@ class Trial:
             raise SettlementError(ErrorCode.TokenInsufficientFunds)
         if not self.transfer:
             validate_spot_market_vault_amount(market, self.vault - amount)
+        if is_cut:
+            raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
+
+    def reduce_only_amount(self) -> int:
+        """What a market in ReduceOnly pays at most (tokens); ``ReduceOnlyWithdrawIncreasedRisk`` without a deposit."""
+        tx, user = self.tx, self.user.copy()
+        position = user.spot_positions[force_get_spot_position_index(user, self.market_index)]
+        if position.balance_type != DEPOSIT:
+            raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
+        by_margin = calculate_max_withdrawable_amount(
+            user, self.market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
+        )
+        return min(by_margin, max(0, self.held))
 
     def passes(self, amount: int) -> bool:
-        """Whether a withdrawal of ``amount`` tokens would be carried out."""
+        """Whether a withdrawal of ``amount`` tokens would be paid in full."""
         try:
             self.attempt(amount)
         except (SettlementError, ZeroDivisionError):
@@ -179,13 +218,15 @@ class Trial:
         """
         guess = self.estimate()
         if self.held > 0 and self.passes(self.held):
-            return largest_passing(self.passes, self.held, guess, self.vault)
-        ceiling = self.held - 1 if self.held > 0 else self.vault
-        return largest_passing(self.passes, 0, guess, min(ceiling, self.vault))
+            return largest_passing(self.passes, self.held, guess, U64_MAX)
+        return largest_passing(self.passes, 0, guess, self.held - 1 if self.held > 0 else U64_MAX)
 
     def estimate(self) -> int:
-        """What the limits, taken one by one, seem to leave (tokens)."""
-        return max(0, min(self.by_limits(), self.by_margin(), self.vault))
+        """What the limits, taken one by one, seem to leave (tokens); 0 where the state does not bear a look."""
+        try:
+            return max(0, min(self.by_limits(), self.by_margin(), self.vault))
+        except (SettlementError, ZeroDivisionError):
+            return 0
 
     def by_limits(self) -> int:
         """Estimate (tokens) of what the withdraw limits leave."""
@@ -223,7 +264,11 @@ class Trial:
         if code == ErrorCode.DailyWithdrawLimit:
             return daily_limits(*self.left_by)
         if code == ErrorCode.InsufficientCollateral:
-            free = _figures(self.tx, self.user, MARGIN_INITIAL, True).free_collateral
+            try:
+                free = _figures(self.tx, self.user, MARGIN_INITIAL, True).free_collateral
+            except SettlementError:
+                # the account as it stands cannot be judged, though without these tokens it could
+                return []
             return [Limit("free_collateral", free, amount, "quote 1e6 above the strict Initial requirement")]
         if code == ErrorCode.SpotMarketInsufficientDeposits:
             return [_unborrowed(self.market, amount)]

@@ -63,10 +63,13 @@ def claimable_pnl(store: Store, clock: Clock, user: str, market_index: int) -> C
         facts = settle_market(tx, account, market_index, TRY_SETTLE, MARGIN_NOT_JUDGED)
         if facts.refused == 0:
             check_quote_vault(tx)
+            if not facts.settled:
+                # nothing but orders was left in an expired market
+                facts = _unsettled(tx, position, market)
         refusal = ErrorCode(facts.refused).name if facts.refused else ""
         reasons = [f"{limit.name}: {limit.note}" for limit in tx.limits]
     except SettlementError as error:
-        facts = _refused_outright(tx, position, market)
+        facts = _unsettled(tx, position, market)
         refusal = error.code.name
         reasons = [str(error)]
     others_may = facts.pnl_pool_excess > 0 or (base == 0 and is_being_liquidated(account))
@@ -74,7 +77,7 @@ def claimable_pnl(store: Store, clock: Clock, user: str, market_index: int) -> C
     return _answer(position, facts, owner_must_sign, refusal, reasons)
 
 
-def _refused_outright(tx: Transaction, position: PerpPosition, market: PerpMarket) -> SettlePnlFacts:
+def _unsettled(tx: Transaction, position: PerpPosition, market: PerpMarket) -> SettlePnlFacts:
     expired = market.status == STATUS_SETTLEMENT
     price = market.expiry_price if expired else tx.perp_oracle(market.market_index).price
     pnl = calculate_position_pnl(position, price)

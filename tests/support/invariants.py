@@ -1,0 +1,307 @@
+"""What must hold after every instruction, whether it was carried out or not: each a sentence, each a check.
+
+A check looks at the state before, at the step, and at the state after it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from seawall.engine.machine import Machine
+from seawall.engine.queries.margin import margin
+from seawall.engine.receipts import Receipt, decode_receipt, encode_receipt
+from seawall.engine.store import Store
+from seawall.engine.transaction import Change
+from seawall.errors import ErrorCode
+from seawall.instructions.base import Instruction, user_key
+from seawall.instructions.deposits import Swap, TransferDeposit, Withdraw
+from seawall.instructions.perp_fills import FillPerpOrder, PlaceAndTakePerpOrder
+from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder
+from seawall.instructions.venue_setup import FundWallet
+from seawall.keys import DEFAULT_KEY, key_from_text
+from seawall.rules.common.balances import get_token_amount
+from seawall.rules.common.spot_margin import signed_token_amount
+from seawall.state.enums import DEPOSIT, STATUS_DELISTED, STATUS_SETTLEMENT
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket, Vaults
+from seawall.state.user import POSITIONS
+
+
+class Step(NamedTuple):
+    """One instruction that a venue was asked, and everything that came of it."""
+
+    instruction: Instruction
+    signer: str
+    receipt: Receipt
+    changes: list[Change]
+
+
+class Before(NamedTuple):
+    """What a state was: stored objects are replaced, never changed, so holding them keeps it."""
+
+    root: str
+    effects: bytes
+    sequence: int
+    spot_markets: list[SpotMarket]
+    perp_markets: list[PerpMarket]
+    vaults: list[Vaults]
+    tokens: list[int]
+
+
+def before(machine: Machine) -> Before:
+    """The state as it is now."""
+    store = machine.store
+    return Before(
+        store.root(), machine.effects, machine.sequence, list(store.spot_markets.objects),
+        list(store.perp_markets.objects), list(store.vaults.objects), all_tokens(store),
+    )  # fmt: skip
+
+
+def all_tokens(store: Store) -> list[int]:
+    """All tokens there are, in wallets and vaults, by spot market."""
+    held = [v.spot_vault + v.insurance_fund_vault for v in store.vaults.objects]
+    for row in range(store.wallets.count):
+        wallet = store.wallets.read(row)
+        held[wallet.market_index] += wallet.amount
+    return held
+
+
+# --- atomicity and what the receipt tells ------------------------------------------------------------------------
+
+
+def a_refusal_changes_nothing(old: Before, step: Step, machine: Machine) -> None:
+    """A refused instruction leaves the state root and the running hash of effects as they were, moves nothing, tells
+    no event, and says by a known name and in words why."""
+    refusal = step.receipt.refusal
+    if refusal is None:
+        return
+    assert machine.store.root() == old.root
+    assert machine.effects == old.effects
+    assert step.changes == []
+    assert (step.receipt.events, step.receipt.transfers, step.receipt.vaults) == ([], [], [])
+    assert refusal.code == ErrorCode[refusal.error]
+    assert refusal.message
+
+
+def effects_tell_of_every_change(old: Before, step: Step, machine: Machine) -> None:
+    """The running hash of effects moves exactly when a row was written, the state root exactly then too, and every
+    instruction of the history has the next number."""
+    changed = bool(step.changes)
+    assert (machine.effects != old.effects) == changed
+    assert (machine.store.root() != old.root) == changed
+    assert machine.effects.hex() == step.receipt.effects
+    assert machine.sequence == step.receipt.sequence == old.sequence + 1
+
+
+def rows_and_objects_agree(old: Before, step: Step, machine: Machine) -> None:
+    """The records that the engine holds as objects are exactly what their rows say."""
+    for table in machine.store.tables:
+        for index, held in enumerate(getattr(table, "objects", [])):
+            assert held.pack() == table.row(index), (table.name, index)
+
+
+def receipts_survive_the_wire(old: Before, step: Step, machine: Machine) -> None:
+    """A receipt written as JSON and read back is the same receipt, to the last digit."""
+    assert decode_receipt(encode_receipt(step.receipt)) == step.receipt
+
+
+def _references(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in an instruction with the name of its field."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item, name)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _references(item, key)
+
+
+_USER_FIELDS = {"user", "from_user", "to_user", "filler", "maker", "makers"}
+
+
+def only_those_named_change(old: Before, step: Step, machine: Machine) -> None:
+    """No account changes that the instruction does not name, but for the referrer of one that trades; no stake, wallet
+    or statistics of anybody else either."""
+    store = machine.store
+    fields = list(_references(msgspec.to_builtins(step.instruction)))
+    users = {user_key(text) for name, text in fields if name in _USER_FIELDS}
+    authorities = {key[:32] for key in users} | {key_from_text(step.signer)}
+    authorities |= {key_from_text(text) for name, text in fields if name in ("authority", "referrer")}
+    if isinstance(step.instruction, FillPerpOrder | PlaceAndTakePerpOrder):
+        trader = user_key(step.instruction.user)[:32]
+        row = store.user_stats.index.get(trader)
+        referrer = DEFAULT_KEY if row is None else store.user_stats.read(row).referrer
+        if referrer != DEFAULT_KEY:
+            users.add(referrer + b"\0\0")
+            authorities.add(referrer)
+    for change in step.changes:
+        table, after = change.table.name, change.after
+        if table == "users":
+            assert after.authority + after.sub_account_id.to_bytes(2, "little") in users
+        elif table in ("user_stats", "stakes", "wallets"):
+            assert after.authority in authorities, table
+
+
+# --- tokens ------------------------------------------------------------------------------------------------------
+
+
+def outside_flow(step: Step) -> Counter[int]:
+    """Tokens that a step brings into the venue from outside (wallets count as inside), by spot market: what
+    ``fund_wallet`` reports, what a swap exchanges, what an external venue fills."""
+    flow: Counter[int] = Counter()
+    ix = step.instruction
+    if step.receipt.refusal is not None:
+        return flow
+    if isinstance(ix, FundWallet):
+        flow[ix.market_index] += ix.amount
+    elif isinstance(ix, Swap):
+        flow[ix.in_market_index] -= ix.amount_in
+        flow[ix.out_market_index] += ix.amount_out
+    elif isinstance(ix, FillSpotOrder):
+        asked = [f for f in ix.fills if isinstance(f, ExternalFill) and f.base_asset_amount > 0]
+        told = [e for _, e in step.receipt.events if e.get("action_explanation", "").startswith("OrderFillWith")]
+        sign = 1 if ix.direction == "Long" else -1
+        for fill, event in zip(asked, told, strict=False):
+            assert event["base_asset_amount_filled"] == fill.base_asset_amount
+            flow[ix.market_index] += sign * fill.base_asset_amount
+            flow[0] -= sign * fill.quote_asset_amount + fill.fee + fill.unsettled_referrer_rebate
+            flow[0] += fill.settled_referrer_rebate
+    return flow
+
+
+def tokens_come_and_go_by_name(old: Before, step: Step, machine: Machine) -> None:
+    """For every token the sum over all wallets and vaults stays the same, except for what ``fund_wallet``, swaps and
+    fills at external venues bring or take, to the last unit."""
+    flow = outside_flow(step)
+    for index, tokens in enumerate(all_tokens(machine.store)):
+        known = old.tokens[index] if index < len(old.tokens) else 0
+        assert tokens - known == flow[index], index
+
+
+def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) -> None:
+    """If everybody repaid what he owes and then everybody and every pool took his tokens, each vault would suffice."""
+    store = machine.store
+    markets = store.spot_markets.objects
+    need: Counter[int] = Counter()
+    for row in range(store.users.count):
+        user = store.users.read(row)
+        for i in range(POSITIONS):
+            position = user.spot_positions[i]
+            if position.scaled_balance:
+                need[position.market_index] += signed_token_amount(position, markets[position.market_index])
+    quote = markets[0] if markets else SpotMarket()
+    for index, market in enumerate(markets):
+        need[index] += get_token_amount(market.revenue_pool.scaled_balance, market, DEPOSIT)
+        need[0] += get_token_amount(market.spot_fee_pool.scaled_balance, quote, DEPOSIT)
+    for perp in store.perp_markets.objects:
+        for pool in (perp.pnl_pool, perp.amm.fee_pool):
+            need[0] += get_token_amount(pool.scaled_balance, quote, DEPOSIT)
+    for index, vault in enumerate(store.vaults.objects):
+        assert vault.spot_vault >= need[index], index
+
+
+def interest_only_grows(old: Before, step: Step, machine: Machine) -> None:
+    """Both interest indices of every market never fall (only a spot bankruptcy may lower the deposits')."""
+    for was, now in zip(old.spot_markets, machine.store.spot_markets.objects, strict=False):
+        assert now.cumulative_deposit_interest >= was.cumulative_deposit_interest
+        assert now.cumulative_borrow_interest >= was.cumulative_borrow_interest
+
+
+def totals_fit_their_counters(old: Before, step: Step, machine: Machine) -> None:
+    """Revenue drawn or sent in a period stays within the period's cap, and drawn insurance within its own."""
+    for market in machine.store.perp_markets.objects:
+        claim = market.insurance_claim
+        assert abs(claim.revenue_withdraw_since_last_settle) <= claim.max_revenue_withdraw_per_period
+        assert claim.quote_settled_insurance <= claim.quote_max_insurance
+
+
+# --- the insurance fund ------------------------------------------------------------------------------------------
+
+
+def insurance_factors_and_shares_are_ordered(old: Before, step: Step, machine: Machine) -> None:
+    """The stakers' part of interest is at most all of the fund's, and their shares at most all shares."""
+    for market in machine.store.spot_markets.objects:
+        fund = market.insurance_fund
+        assert fund.user_factor <= fund.total_factor
+        assert fund.user_shares <= fund.total_shares
+
+
+def a_share_never_gets_cheaper(old: Before, step: Step, machine: Machine) -> None:
+    """The tokens behind one insurance share never get fewer: who joins, leaves, cancels, or settles revenue takes
+    nothing from the others. (Only a bankruptcy or a deficit may; neither is an instruction yet. A fund without shares
+    or without tokens has no price.)"""
+    for index, was in enumerate(old.spot_markets):
+        fund, now = was.insurance_fund, machine.store.spot_markets.objects[index].insurance_fund
+        held, holds = old.vaults[index].insurance_fund_vault, machine.store.vaults.objects[index].insurance_fund_vault
+        if fund.total_shares and held and now.total_shares:
+            rebased = now.total_shares * 10 ** (now.shares_base - fund.shares_base)
+            assert holds * fund.total_shares >= held * rebased, index
+
+
+# --- perp markets ------------------------------------------------------------------------------------------------
+
+
+def gains_are_paid_from_pools(old: Before, step: Step, machine: Machine) -> None:
+    """What a step pays to winners of a market was in that market's P&L pool before it, or spilled into it from its fee
+    pool, or another loser of the same market paid it in with this step."""
+    if step.receipt.refusal is not None:
+        return
+    paid: Counter[int] = Counter()
+    for name, event in step.receipt.events:
+        if name == "SettlePnlRecord":
+            paid[event["market_index"]] += event["pnl"]
+    for index, amount in paid.items():
+        quote = machine.store.spot_markets.objects[0]
+        market = old.perp_markets[index]
+        held = market.pnl_pool.scaled_balance + market.amm.fee_pool.scaled_balance
+        assert amount <= get_token_amount(held, quote, DEPOSIT)
+
+
+def withdrawals_leave_a_safe_account(old: Before, step: Step, machine: Machine) -> None:
+    """After a withdrawal, a transfer or a swap the account still meets strict Initial margin, measured anew."""
+    if step.receipt.refusal is not None or not isinstance(step.instruction, Withdraw | TransferDeposit | Swap):
+        return
+    ix = step.instruction
+    user = ix.from_user if isinstance(ix, TransferDeposit) else ix.user
+    assert margin(machine.store, step.receipt.clock, user).withdraw.met
+
+
+def books_of(market: PerpMarket, quote: SpotMarket) -> int:
+    """What both pools of a market hold, less what its users would take if they all closed along the AMM's curve, less
+    what the AMM is booked to have earned (quote 1e6)."""
+    amm = market.amm
+    pools = sum(get_token_amount(p.scaled_balance, quote, DEPOSIT) for p in (market.pnl_pool, amm.fee_pool))
+    exit_value = (amm.quote_asset_reserve - amm.terminal_quote_asset_reserve) * amm.peg_multiplier // 10**9
+    owed = amm.quote_asset_amount + amm.net_unsettled_funding_pnl + exit_value
+    return pools - owed - amm.total_fee_minus_distributions
+
+
+INVARIANTS: tuple[Callable[[Before, Step, Machine], None], ...] = (
+    a_refusal_changes_nothing,
+    effects_tell_of_every_change,
+    rows_and_objects_agree,
+    receipts_survive_the_wire,
+    only_those_named_change,
+    tokens_come_and_go_by_name,
+    vaults_cover_each_single_claim,
+    interest_only_grows,
+    totals_fit_their_counters,
+    insurance_factors_and_shares_are_ordered,
+    a_share_never_gets_cheaper,
+    gains_are_paid_from_pools,
+    withdrawals_leave_a_safe_account,
+)
+
+
+def check_step(old: Before, step: Step, machine: Machine) -> None:
+    """Run every check on one step."""
+    for invariant in INVARIANTS:
+        invariant(old, step, machine)
+
+
+def is_over(market: PerpMarket) -> bool:
+    """Whether a perp market has stopped following its curve."""
+    return market.status in (STATUS_SETTLEMENT, STATUS_DELISTED)

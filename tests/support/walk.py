@@ -1,0 +1,741 @@
+"""Everybody acts on a whole venue at random: five users, the admin who runs the order book, a keeper, a stranger.
+
+The book of resting orders is kept here, as a venue would keep it. What is done follows from a ``Dice``: the same dice
+do the same things. Most of it is what a venue sees every day, some is refused on purpose.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal, TypeVar
+
+from seawall.engine.queries.margin import withdrawable
+from seawall.engine.queries.pnl import claimable_pnl
+from seawall.engine.receipts import Receipt
+from seawall.errors import SettlementError
+from seawall.instructions import administration as admin
+from seawall.instructions.amm import (
+    RepegAmmCurve,
+    SettleFundingPayment,
+    UpdateAmms,
+    UpdateFundingRate,
+    UpdateK,
+    UpdatePerpBidAskTwap,
+)
+from seawall.instructions.base import Instruction, user_key
+from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
+from seawall.instructions.insurance import (
+    AddInsuranceFundStake,
+    AdminRemoveInsuranceFundStake,
+    CancelRequestRemoveInsuranceFundStake,
+    DepositIntoInsuranceFund,
+    InitializeInsuranceFundStake,
+    RemoveInsuranceFundStake,
+    RequestRemoveInsuranceFundStake,
+    TransferProtocolIfShares,
+    UpdateUserQuoteAssetInsuranceStake,
+)
+from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
+from seawall.instructions.perp_fills import (
+    AmmFill,
+    FillPerpOrder,
+    MatchFill,
+    PlaceAndTakePerpOrder,
+    ReleasePerpOrder,
+    ReleasePerpOrders,
+    ReservePerpOrder,
+    RestingMakerOrder,
+    RestingPerpOrder,
+)
+from seawall.instructions.pnl import (
+    DepositIntoPerpMarketFeePool,
+    SettleExpiredMarket,
+    SettleExpiredMarketPoolsToRevenuePool,
+    SettleMultiplePnls,
+    SettlePnl,
+    UpdatePerpMarketAmmSummaryStats,
+)
+from seawall.instructions.revenue import SettleRevenueToInsuranceFund
+from seawall.instructions.spot_fills import (
+    ExternalFill,
+    FillSpotOrder,
+    ReleaseSpotOrder,
+    ReserveSpotOrder,
+    SettleSpotFeePoolToRevenuePool,
+    SpotMatchFill,
+    UpdateSpotFeePoolTarget,
+)
+from seawall.instructions.user_settings import (
+    DeleteUser,
+    UpdateUserCustomMarginRatio,
+    UpdateUserDelegate,
+    UpdateUserMarginTradingEnabled,
+    UpdateUserName,
+    UpdateUserReduceOnly,
+)
+from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOraclePrice
+from seawall.keys import key_to_text
+from seawall.rules.common.spot_margin import signed_token_amount
+from seawall.state.enums import STATUS_ACTIVE, STATUS_REDUCE_ONLY, STATUS_SETTLEMENT, USER_CLOSED
+from seawall.state.user import POSITIONS
+from support.invariants import Step, is_over
+from support.money import ADMIN, ETH, SOL, USDC
+from support.venues import (
+    ALICE,
+    ALICE_1,
+    AUTHORITIES,
+    BOB,
+    DAVE,
+    DESK,
+    ETH_PERP,
+    MALLORY,
+    PEOPLE,
+    SOL_PERP,
+    STEP,
+    WholeVenue,
+    authority,
+)
+
+T = TypeVar("T")
+Direction = Literal["Long", "Short"]
+OPPOSITE: dict[str, Direction] = {"Long": "Short", "Short": "Long"}
+TOKENS = (USDC, SOL, ETH)
+CONTRACTS = (SOL_PERP, ETH_PERP)
+TOKEN_ORACLE = {USDC: "quote", SOL: "SOL", ETH: "ETH"}
+ORACLE = {SOL_PERP: "SOL", ETH_PERP: "ETH"}
+USUAL_PRICE = {"SOL": 100_000_000, "ETH": 2_000_000_000}
+DECIMALS = {USDC: 6, SOL: 9, ETH: 8}
+NOBODYS_TOKEN, NOBODYS_CONTRACT = 3, 2
+"""Indices without a market."""
+
+
+class Dice(Random):
+    """Random choices that follow from one number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"Dice({self.number})"
+
+    def one_in(self, chance: int) -> bool:
+        """True once in ``chance`` times."""
+        return self.randrange(chance) == 0
+
+    def token(self) -> int:
+        """A spot market, seldom one that does not exist."""
+        return NOBODYS_TOKEN if self.one_in(60) else self.choice(TOKENS)
+
+    def contract(self) -> int:
+        """A perp market, seldom one that does not exist."""
+        return NOBODYS_CONTRACT if self.one_in(60) else self.choice(CONTRACTS)
+
+    def amount(self, around: int) -> int:
+        """Tokens: mostly up to ``around``, sometimes a few units, zero, one too many, or senselessly many."""
+        kind = self.randrange(20)
+        if kind == 0:
+            return self.choice((0, around, around + 1, 2**64 - 1))
+        if kind < 4:
+            return self.randint(1, 50)
+        return self.randint(0, max(1, around))
+
+    def bps(self, small: int = 50, large: int = 1_000) -> int:
+        """A change in basis points, mostly small."""
+        return self.randint(-large, large) if self.one_in(8) else self.randint(-small, small)
+
+    def side(self) -> Direction:
+        """A direction."""
+        return "Long" if self.one_in(2) else "Short"
+
+    def signer(self, right: str) -> str:
+        """Mostly the right one."""
+        return self.choice((MALLORY, ADMIN, BOB)) if self.one_in(30) else right
+
+    def one_of(self, choices: list[Callable[[], T]]) -> T:
+        """Make one of several things."""
+        return self.choice(choices)()
+
+
+@dataclass
+class Order:
+    """What is left of an order that rests in the venue's book."""
+
+    kind: str
+    user: str
+    market: int
+    direction: Direction
+    base: int
+    price: int
+    slot: int
+    reduce_only: bool
+
+    def crosses(self, side: Direction, limit: int) -> bool:
+        """Whether a taker with a limit (0: none) would take it."""
+        return limit == 0 or (self.price <= limit if side == "Long" else self.price >= limit)
+
+
+class Walk:
+    """A venue, its book, and what everybody may do; after every instruction all invariants are checked."""
+
+    def __init__(self, venue: WholeVenue, tell: Callable[[str], None] = lambda line: None) -> None:
+        self.venue = venue
+        self.tell = tell
+        self.book: list[Order] = []
+        self.accepted: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    # --- acting -----------------------------------------------------------------------------------------------
+
+    def act(self, instruction: Instruction, signer: str) -> Receipt:
+        """Carry out one instruction; its receipt."""
+        step = self.venue.step(instruction, signer)
+        self.note(step)
+        return step.receipt
+
+    def note(self, step: Step) -> None:
+        """Count what was carried out and what was refused, and tell it."""
+        refusal = step.receipt.refusal
+        if refusal is None:
+            self.accepted[step.instruction.ix] += 1
+        else:
+            self.refused[f"{step.instruction.ix} {refusal.error}"] += 1
+        self.tell(f"{self.venue.now} {step.signer}: {step.instruction} -> {refusal.error if refusal else 'ok'}")
+
+    def price(self, oracle: str, change: int = 0) -> int:
+        """An oracle's price, moved by basis points."""
+        return max(0, self.venue.price(oracle) * (10_000 + change) // 10_000)
+
+    def held(self, user: str, market: int) -> int:
+        """Signed tokens of an account."""
+        for position in self.venue.user(user).spot_positions:
+            if position.scaled_balance and position.market_index == market:
+                return signed_token_amount(position, self.venue.market(market))
+        return 0
+
+    # --- money ------------------------------------------------------------------------------------------------
+
+    def deposit(self, dice: Dice) -> None:
+        """Tokens from the signer's wallet; a debt is often repaid exactly."""
+        user, market = dice.choice(PEOPLE), dice.token()
+        held = self.held(user, market)
+        amount = -held if held < 0 and dice.one_in(3) else dice.amount(10 ** (DECIMALS.get(market, 6) + 3))
+        ix = Deposit(user=user, market_index=market, amount=amount, reduce_only=dice.one_in(8))
+        self.act(ix, dice.signer(authority(user)))
+
+    def withdraw(self, dice: Dice) -> None:
+        """Tokens out, or borrowed."""
+        user, market = dice.choice(PEOPLE), dice.token()
+        around = max(self.held(user, market), 10 ** DECIMALS.get(market, 6) * 5)
+        ix = Withdraw(user=user, market_index=market, amount=dice.amount(around), reduce_only=dice.one_in(8))
+        self.act(ix, dice.signer(authority(user)))
+
+    def withdraw_what_is_withdrawable(self, dice: Dice) -> None:
+        """The query's amount would be carried out, one token more would be refused for the reason it gives (or, in a
+        ReduceOnly market, cut); a part of it is then taken out."""
+        venue, user, market = self.venue, dice.choice(PEOPLE), dice.choice(TOKENS)
+        found = withdrawable(venue.store, venue.clock, user, market)
+        more = venue.attempt(Withdraw(user=user, market_index=market, amount=found.amount + 1), authority(user))
+        if more.refusal is None:
+            assert found.bound_by == "ReduceOnlyWithdrawIncreasedRisk", found
+            assert [e["amount"] <= found.amount for n, e in more.events if n == "DepositRecord"] == [True]
+        else:
+            assert more.refusal.error == found.bound_by, found
+        if found.amount:
+            receipt = venue.attempt(Withdraw(user=user, market_index=market, amount=found.amount), authority(user))
+            assert receipt.refusal is None, (found, receipt.refusal)
+            part = dice.choice((1, 2, 10))
+            self.act(Withdraw(user=user, market_index=market, amount=found.amount // part), authority(user))
+
+    def transfer(self, dice: Dice) -> None:
+        """Tokens between accounts, mostly Alice's two."""
+        giver, receiver = dice.choice(((ALICE, ALICE_1), (ALICE_1, ALICE)))
+        if dice.one_in(10):
+            receiver = dice.choice(PEOPLE)
+        market = dice.token()
+        ix = TransferDeposit(
+            from_user=giver, to_user=receiver, market_index=market,
+            amount=dice.amount(max(self.held(giver, market), 10**6)),
+        )  # fmt: skip
+        self.act(ix, dice.signer(authority(giver)))
+
+    def swap(self, dice: Dice) -> None:
+        """Tokens exchanged outside, near the oracle price."""
+        user, taken, given = dice.choice(PEOPLE), dice.token(), dice.token()
+        amount = dice.amount(max(self.held(user, taken), 10 ** DECIMALS.get(taken, 6)))
+        out = amount
+        if taken in TOKENS and given in TOKENS:
+            value = amount * self.price(TOKEN_ORACLE[taken], dice.bps()) * 10 ** DECIMALS[given]
+            out = min(value // 10 ** DECIMALS[taken] // max(1, self.price(TOKEN_ORACLE[given])), 2**64 - 1)
+        ix = Swap(user=user, in_market_index=taken, out_market_index=given, amount_in=amount, amount_out=out)
+        self.act(ix, dice.signer(authority(user)))
+
+    def give(self, dice: Dice) -> None:
+        """Tokens reach a wallet, a revenue pool, an AMM's fee pool or an insurance fund."""
+        owner, market = dice.choice(AUTHORITIES), dice.token()
+        amount = dice.amount(10 ** (DECIMALS.get(market, 6) + 2))
+        choices: list[tuple[Instruction, str]] = [
+            (FundWallet(authority=owner, market_index=market, amount=amount), ADMIN),
+            (DepositIntoSpotMarketRevenuePool(authority=owner, market_index=market, amount=amount), owner),
+            (DepositIntoInsuranceFund(authority=owner, market_index=market, amount=amount), owner),
+            (DepositIntoPerpMarketFeePool(market_index=dice.contract(), amount=dice.amount(10**9)), ADMIN),
+        ]
+        ix, signer = dice.choice(choices)
+        self.act(ix, dice.signer(signer))
+
+    # --- the book ---------------------------------------------------------------------------------------------
+
+    def size(self, dice: Dice, market: int) -> int:
+        """A perp size: whole steps or not, seldom senseless."""
+        if dice.one_in(20):
+            return dice.choice((0, 1, STEP - 1, 2**64 - 1))
+        largest = 5_000 if market == SOL_PERP else 300
+        return dice.randint(1, largest) * STEP + (dice.randrange(STEP) if dice.one_in(3) else 0)
+
+    def rest_perp_order(self, dice: Dice) -> None:
+        """An order enters the book. One that is past its time reserves nothing."""
+        user, market, side = dice.choice(PEOPLE), dice.contract(), dice.side()
+        base, reduce_only = self.size(dice, market), dice.one_in(8)
+        expiry = dice.choice((0, 0, 0, 60, -1))
+        ix = ReservePerpOrder(
+            user=user, market_index=market, direction=side, base_asset_amount=base, reduce_only=reduce_only,
+            max_ts=self.venue.now + expiry if expiry else 0,
+        )  # fmt: skip
+        if self.act(ix, dice.signer(authority(user))).ok and expiry >= 0:
+            price, slot = self.price(ORACLE[market], dice.bps()), self.venue.clock.slot
+            self.book.append(Order("perp", user, market, side, base // STEP * STEP, price, slot, reduce_only))
+
+    def rest_spot_order(self, dice: Dice) -> None:
+        """A spot order enters the book."""
+        user, side, reduce_only = dice.choice(PEOPLE), dice.side(), dice.one_in(10)
+        market = dice.token() if dice.one_in(10) else dice.choice((SOL, ETH))
+        base = dice.amount(10 ** DECIMALS.get(market, 6) * 3)
+        ix = ReserveSpotOrder(
+            user=user, market_index=market, direction=side, base_asset_amount=base, reduce_only=reduce_only
+        )
+        if self.act(ix, dice.signer(authority(user))).ok:
+            price, slot = self.price(TOKEN_ORACLE[market], dice.bps()), self.venue.clock.slot
+            self.book.append(Order("spot", user, market, side, base, price, slot, reduce_only))
+
+    def resting(self, dice: Dice, kind: str) -> Order | None:
+        """One of the resting orders of a kind."""
+        fitting = [order for order in self.book if order.kind == kind]
+        return dice.choice(fitting) if fitting else None
+
+    def cancel(self, dice: Dice) -> None:
+        """An order leaves the book, or all perp orders of a user; claiming more than rests is refused."""
+        order = self.resting(dice, dice.choice(("perp", "spot")))
+        if order is None:
+            return
+        same = [o for o in self.book if (o.kind, o.user, o.market) == (order.kind, order.user, order.market)]
+        at: dict[str, Any] = {"user": order.user, "market_index": order.market, "direction": order.direction}
+        if order.kind == "perp" and dice.one_in(4):
+            orders = [
+                RestingPerpOrder(market_index=o.market, direction=o.direction, base_asset_amount=o.base) for o in same
+            ]
+            if self.act(ReleasePerpOrders(user=order.user, orders=orders), authority(order.user)).ok:
+                self.book = [o for o in self.book if all(o is not gone for gone in same)]
+            return
+        more = dice.one_in(6)
+        base = sum(o.base for o in same if o.direction == order.direction) + 1 if more else order.base
+        cls: Any = ReleasePerpOrder if order.kind == "perp" else ReleaseSpotOrder
+        if self.act(cls(**at, base_asset_amount=base), dice.signer(authority(order.user))).ok:
+            assert not more
+            self.book = [o for o in self.book if o is not order]
+
+    def reserved_is_what_rests(self) -> None:
+        """For every position, bids, asks and the number of orders reserved are those of the orders in the book."""
+        resting: Counter[tuple[str, str, int, str]] = Counter()
+        for order in self.book:
+            signed = order.base if order.direction == "Long" else -order.base
+            resting[order.user, order.kind, order.market, order.direction] += signed
+            resting[order.user, order.kind, order.market, "orders"] += 1
+        reserved: Counter[tuple[str, str, int, str]] = Counter()
+        for name in PEOPLE:
+            user = self.venue.user(name)
+            for i in range(POSITIONS):
+                for kind, p in (("perp", user.perp_positions[i]), ("spot", user.spot_positions[i])):
+                    reserved[name, kind, p.market_index, "Long"] += p.open_bids
+                    reserved[name, kind, p.market_index, "Short"] += p.open_asks
+                    reserved[name, kind, p.market_index, "orders"] += p.open_orders
+        assert {k: v for k, v in reserved.items() if v} == {k: v for k, v in resting.items() if v}
+
+    # --- fills ------------------------------------------------------------------------------------------------
+
+    def makers_for(self, dice: Dice, kind: str, user: str, market: int, side: Direction) -> list[Order]:
+        """Up to two resting orders on the other side, the best first, at most one a maker: then the events tell which
+        order was filled."""
+        found: dict[str, Order] = {}
+        for order in sorted(self.book, key=lambda o: o.price if side == "Long" else -o.price):
+            if (order.kind, order.market, order.direction) == (kind, market, OPPOSITE[side]) and order.user != user:
+                found.setdefault(order.user, order)
+        return list(found.values())[: dice.choice((0, 1, 1, 2))]
+
+    def book_fills(self, receipt: Receipt, taker: Order, makers: list[Order]) -> None:
+        """Take off the book what the events of a step say was filled or cancelled."""
+        by_address = {key_to_text(self.venue.user(o.user).address): o for o in (*makers, taker)}
+        for name, event in receipt.events:
+            if name != "OrderActionRecord":
+                continue
+            if event["action"] == "Cancel":
+                by_address[event["taker"] or event["maker"]].base = 0
+                continue
+            taker.base -= event["base_asset_amount_filled"]
+            if event["maker"] is not None and event["taker"] is not None:
+                by_address[event["maker"]].base -= event["base_asset_amount_filled"]
+        self.book = [order for order in self.book if order.base > 0]
+
+    def perp_fills(self, dice: Dice, makers: list[Order], side: Direction, limit: int) -> list[AmmFill | MatchFill]:
+        """The counterparties whose price crosses, then perhaps the AMM."""
+        fills: list[AmmFill | MatchFill] = [
+            MatchFill(maker=o.user, price=o.price, base_asset_amount=o.base, reduce_only=o.reduce_only)
+            for o in makers
+            if o.crosses(side, limit)
+        ]
+        if not fills or dice.one_in(2):
+            fills.append(AmmFill())
+        return fills
+
+    def take(self, dice: Dice) -> None:
+        """An order is placed and meets makers, the AMM, or nobody; what is left rests or is dropped."""
+        user, market, side = dice.choice(PEOPLE), dice.contract(), dice.side()
+        base, reduce_only, immediate = self.size(dice, market), dice.one_in(8), dice.one_in(2)
+        limit = self.price(ORACLE[market], dice.bps(200)) if market in ORACLE and dice.one_in(3) else 0
+        makers = self.makers_for(dice, "perp", user, market, side)
+        ix = PlaceAndTakePerpOrder(
+            user=user, market_index=market, direction=side, base_asset_amount=base, price=limit,
+            order_type="Limit" if limit else "Market", reduce_only=reduce_only, immediate_or_cancel=immediate,
+            fills=self.perp_fills(dice, makers, side, limit),
+        )  # fmt: skip
+        receipt = self.act(ix, dice.signer(ADMIN if makers else authority(user)))
+        if receipt.ok:
+            slot = self.venue.clock.slot
+            taker = Order("perp", user, market, side, base // STEP * STEP, limit, slot, reduce_only)
+            self.book.append(taker)
+            self.book_fills(receipt, taker, makers)
+            if immediate:
+                self.book = [o for o in self.book if o is not taker]
+
+    def fill_perp_order(self, dice: Dice) -> None:
+        """The book fills a resting order with makers and the AMM, or drops a maker's order that is no longer good."""
+        order = self.resting(dice, "perp")
+        if order is None:
+            return
+        limit = order.price if dice.one_in(2) else 0
+        makers = self.makers_for(dice, "perp", order.user, order.market, order.direction)
+        dropped = makers[:1] if dice.one_in(8) else []
+        post_only = dice.one_in(12)
+        meeting = [] if post_only else makers[len(dropped) :]
+        ix = FillPerpOrder(
+            user=order.user, market_index=order.market, direction=order.direction, base_asset_amount=order.base,
+            price=limit, order_type="Limit" if limit else "Market", order_slot=order.slot,
+            reduce_only=order.reduce_only, post_only=post_only, filler=dice.choice((None, DAVE, BOB)),
+            max_ts=self.venue.now - 100 if dice.one_in(12) else 0,
+            fills=self.perp_fills(dice, meeting, order.direction, limit),
+            cancelled_maker_orders=[RestingMakerOrder(maker=o.user, base_asset_amount=o.base) for o in dropped],
+        )  # fmt: skip
+        receipt = self.act(ix, dice.signer(ADMIN))
+        if receipt.ok:
+            self.book_fills(receipt, order, makers)
+
+    def fill_spot_order(self, dice: Dice) -> None:
+        """The book fills a spot order with a maker, at an external venue, or with both."""
+        order = self.resting(dice, "spot")
+        if order is None:
+            return
+        makers = self.makers_for(dice, "spot", order.user, order.market, order.direction)
+        limit = order.price if dice.one_in(2) else 0
+        fills: list[SpotMatchFill | ExternalFill] = [
+            SpotMatchFill(maker=o.user, price=o.price, base_asset_amount=o.base)
+            for o in makers
+            if o.crosses(order.direction, limit)
+        ]
+        if not fills or dice.one_in(2):
+            base = dice.choice((order.base, order.base, order.base // 2))
+            worth = base * self.price(TOKEN_ORACLE[order.market], dice.bps()) // 10 ** DECIMALS[order.market]
+            fills.append(
+                ExternalFill(
+                    venue=dice.choice(("Serum", "Phoenix")), base_asset_amount=base,
+                    quote_asset_amount=min(worth, 2**63), fee=worth // dice.choice((1_000, 2_500, 10**9)),
+                    unsettled_referrer_rebate=dice.choice((0, worth // 10_000)),
+                    settled_referrer_rebate=dice.choice((0, dice.randrange(1_000))),
+                )
+            )  # fmt: skip
+        ix = FillSpotOrder(
+            user=order.user, market_index=order.market, direction=order.direction, base_asset_amount=order.base,
+            price=limit, order_slot=order.slot, filler=dice.choice((None, DAVE, BOB)), fills=fills,
+        )  # fmt: skip
+        receipt = self.act(ix, dice.signer(ADMIN))
+        if receipt.ok:
+            self.book_fills(receipt, order, makers)
+
+    # --- settling ---------------------------------------------------------------------------------------------
+
+    def settle_pnl(self, dice: Dice) -> None:
+        """A settlement by the owner pays exactly what the query calls payable, and never more than the P&L pool holds;
+        a stranger may be told to leave it to the owner."""
+        venue, user, market = self.venue, dice.choice(PEOPLE), dice.contract()
+        ix = SettlePnl(user=user, market_index=market)
+        receipt = venue.attempt(ix, authority(user))
+        told = [event["pnl"] for name, event in receipt.events if name == "SettlePnlRecord"]
+        try:
+            expected = claimable_pnl(venue.store, venue.clock, user, market)
+        except SettlementError as error:
+            assert error.code.name in ("UserHasNoPositionInMarket", "PerpMarketNotFound")
+            assert told == []
+        else:
+            assert expected.refusal == ("" if receipt.refusal is None else receipt.refusal.error)
+            if receipt.refusal is None:
+                # where only orders are left in an expired market nothing is told
+                assert told == [expected.payable_pnl] or (told == [] and expected.payable_pnl == 0)
+                assert expected.payable_pnl <= max(0, expected.pnl_pool_available)
+        if self.act(ix, MALLORY if dice.one_in(4) else authority(user)).ok:
+            self.forget_expired(user, market)
+
+    def forget_expired(self, user: str, market: int) -> None:
+        """Closing an expired position drops its orders."""
+        if is_over(self.venue.perp(market)):
+            self.book = [o for o in self.book if (o.kind, o.user, o.market) != ("perp", user, market)]
+
+    def settle_pnls(self, dice: Dice) -> None:
+        """Several settlements at once, in both modes."""
+        user = dice.choice(PEOPLE)
+        markets = dice.choice(([SOL_PERP], [ETH_PERP], [SOL_PERP, ETH_PERP], [ETH_PERP, SOL_PERP, ETH_PERP], []))
+        mode: Any = dice.choice(("MustSettle", "TrySettle", "TrySettle"))
+        ix = SettleMultiplePnls(user=user, market_indexes=markets, mode=mode)
+        if self.act(ix, MALLORY if dice.one_in(3) else authority(user)).ok:
+            for market in markets:
+                self.forget_expired(user, market)
+
+    def crank(self, dice: Dice) -> None:
+        """Interest, funding, AMMs, the book's best prices: by anyone, but for the last."""
+        market, token = dice.contract(), dice.token()
+        quotes = {
+            "best_bid": self.price(ORACLE.get(market, "SOL"), -dice.randrange(40)) if dice.one_in(2) else None,
+            "best_ask": self.price(ORACLE.get(market, "SOL"), dice.randrange(40)) if dice.one_in(2) else None,
+        }
+        choices: list[Instruction] = [
+            UpdateSpotMarketCumulativeInterest(market_index=token),
+            UpdateAmms(market_indexes=[market, SOL_PERP, 100]),
+            UpdateFundingRate(market_index=market),
+            SettleFundingPayment(user=dice.choice(PEOPLE)),
+            UpdatePerpBidAskTwap(market_index=market, **quotes),
+            SettleRevenueToInsuranceFund(spot_market_index=token),
+            SettleSpotFeePoolToRevenuePool(market_index=token),
+        ]
+        self.act(dice.choice(choices), DAVE)
+
+    def expire(self, dice: Dice) -> None:
+        """The next stage of a perp market's end: its expiry is set, its price fixed, everybody closed, its pools
+        handed over. Too early, each stage is refused."""
+        venue, market = self.venue, dice.choice(CONTRACTS)
+        perp = venue.perp(market)
+        if perp.status in (STATUS_ACTIVE, STATUS_REDUCE_ONLY) and perp.expiry_ts == 0:
+            if dice.one_in(8):
+                self.act(admin.UpdatePerpMarketExpiry(market_index=market, expiry_ts=venue.now + 600), ADMIN)
+        elif perp.status in (STATUS_ACTIVE, STATUS_REDUCE_ONLY):
+            if dice.one_in(2):
+                venue.wait(max(0, perp.expiry_ts - venue.now))
+            self.act(SettleExpiredMarket(market_index=market), MALLORY)
+        elif perp.status == STATUS_SETTLEMENT:
+            venue.wait(dice.choice((0, 3_700)))
+            for user in dice.sample(PEOPLE, len(PEOPLE)):
+                if self.act(SettlePnl(user=user, market_index=market), MALLORY).ok:
+                    self.forget_expired(user, market)
+            venue.wait(dice.choice((0, 100_000)))
+            self.act(SettleExpiredMarketPoolsToRevenuePool(market_index=market), dice.signer(ADMIN))
+
+    # --- insurance --------------------------------------------------------------------------------------------
+
+    def stake(self, dice: Dice) -> None:
+        """The life of a stake."""
+        owner, market = dice.choice(AUTHORITIES), dice.choice((USDC, USDC, USDC, SOL))
+        at: dict[str, Any] = {"authority": owner, "market_index": market}
+        vault = self.venue.store.vaults.objects[market].insurance_fund_vault
+        choices: list[Instruction] = [
+            AddInsuranceFundStake(**at, amount=dice.amount(10**9)),
+            AddInsuranceFundStake(**at, amount=dice.amount(10**9)),
+            RequestRemoveInsuranceFundStake(**at, amount=dice.amount(vault)),
+            RequestRemoveInsuranceFundStake(**at, amount=dice.amount(vault // 4)),
+            CancelRequestRemoveInsuranceFundStake(**at),
+            RemoveInsuranceFundStake(**at),
+            RemoveInsuranceFundStake(**at),
+            UpdateUserQuoteAssetInsuranceStake(authority=owner),
+            InitializeInsuranceFundStake(**at),
+        ]
+        self.act(dice.choice(choices), dice.signer(owner))
+
+    def protocol_shares(self, dice: Dice) -> None:
+        """The protocol's own shares: handed to a staker, or paid out to the admin."""
+        market = dice.choice((USDC, USDC, USDC, SOL))
+        fund = self.venue.market(market).insurance_fund
+        shares = dice.amount(fund.total_shares - fund.user_shares)
+        if dice.one_in(2):
+            self.act(AdminRemoveInsuranceFundStake(market_index=market, shares=shares), dice.signer(ADMIN))
+        else:
+            ix = TransferProtocolIfShares(authority=dice.choice(AUTHORITIES), market_index=market, shares=shares)
+            self.act(ix, dice.signer(DESK))
+
+    # --- the admin and the owners' settings -------------------------------------------------------------------
+
+    def administer(self, dice: Dice) -> None:
+        """The admin changes something, sound or not. What is paused is soon resumed."""
+        state = self.venue.store.state.objects[0]
+        if state.exchange_status:
+            if dice.one_in(2):
+                self.act(admin.UpdateExchangeStatus(exchange_status=0), ADMIN)
+                return
+        elif dice.one_in(8):
+            bits = dice.choice((1, 2, 4, 8, 32, 64, 66, 127, 128))
+            self.act(admin.UpdateExchangeStatus(exchange_status=bits), dice.signer(ADMIN))
+            return
+        change = self.spot_change(dice) if dice.one_in(2) else self.perp_change(dice)
+        self.act(change, dice.signer(ADMIN))
+
+    def spot_change(self, dice: Dice) -> Instruction:
+        """A change of a spot market's parameters."""
+        market, rate = dice.token(), dice.randint(0, 1_100_000)
+        status: Any = dice.choice(("Active", "Active", "Active", "Active", "ReduceOnly", "Initialized", "Settlement"))
+        tier: Any = dice.choice(("Collateral", "Collateral", "Protected", "Isolated"))
+        choices: list[Instruction] = [
+            admin.UpdateSpotMarketIfFactor(
+                spot_market_index=market, user_if_factor=dice.randrange(rate + 2), total_if_factor=rate
+            ),
+            admin.UpdateSpotMarketRevenueSettlePeriod(
+                market_index=market, revenue_settle_period=dice.choice((3_600, 3_600, 1, 86_400, 0, -5))
+            ),
+            admin.UpdateSpotMarketIfPausedOperations(
+                market_index=market, paused_operations=dice.choice((0, 0, 0, 2, 4, 8, 15))
+            ),
+            admin.UpdateSpotMarketPausedOperations(
+                market_index=market, paused_operations=dice.choice((0, 0, 0, 1, 2, 4))
+            ),
+            admin.UpdateSpotMarketBorrowRate(
+                market_index=market, optimal_utilization=dice.randint(100_000, 1_000_000), optimal_borrow_rate=rate,
+                max_borrow_rate=rate * dice.randrange(4),
+            ),
+            admin.UpdateSpotMarketMaxTokenDeposits(market_index=market, max_token_deposits=dice.choice((0, 0, 10**11))),
+            admin.UpdateWithdrawGuardThreshold(
+                market_index=market, withdraw_guard_threshold=dice.choice((10**18, 10**18, 10**9, 0))
+            ),
+            admin.UpdateSpotMarketStatus(market_index=market, status=status),
+            admin.UpdateSpotMarketAssetTier(market_index=market, asset_tier=tier),
+            admin.UpdateSpotMarketScaleInitialAssetWeightStart(
+                market_index=market, scale_initial_asset_weight_start=dice.choice((0, 0, 10**9, 10**11))
+            ),
+            admin.UpdateSpotMarketFeeAdjustment(market_index=market, fee_adjustment=dice.randint(-105, 105)),
+            admin.UpdateInsuranceFundUnstakingPeriod(
+                market_index=market, insurance_fund_unstaking_period=dice.choice((3_600, 0, -1))
+            ),
+            UpdateSpotFeePoolTarget(market_index=market, spot_fee_pool_target=dice.randrange(10**6)),
+        ]  # fmt: skip
+        return dice.choice(choices)
+
+    def perp_change(self, dice: Dice) -> Instruction:
+        """A change of a perp market's parameters or curve."""
+        market = dice.contract()
+        amm = self.venue.perp(market % 2).amm
+        status: Any = dice.choice(("Active", "Active", "Active", "Active", "ReduceOnly", "Initialized"))
+        initial = dice.choice((1_000, 1_000, 2_000, 600))
+        choices: list[Instruction] = [
+            admin.UpdatePerpMarketFeeAdjustment(market_index=market, fee_adjustment=dice.randint(-105, 105)),
+            admin.UpdatePerpMarketStatus(market_index=market, status=status),
+            admin.UpdatePerpMarketPausedOperations(
+                market_index=market, paused_operations=dice.choice((0, 0, 0, 1, 2, 4, 8, 16, 63))
+            ),
+            admin.UpdatePerpMarketCurveUpdateIntensity(
+                market_index=market, curve_update_intensity=dice.choice((0, 100, 200, 201))
+            ),
+            admin.UpdateAmmJitIntensity(market_index=market, amm_jit_intensity=dice.choice((0, 50, 100, 200))),
+            admin.UpdatePerpMarketMarginRatio(
+                market_index=market, margin_ratio_initial=initial, margin_ratio_maintenance=initial // 2
+            ),
+            admin.UpdatePerpMarketMaxImbalances(
+                market_index=market, unrealized_max_imbalance=dice.amount(10**10),
+                max_revenue_withdraw_per_period=dice.amount(10**9), quote_max_insurance=dice.amount(10**10),
+            ),
+            admin.UpdatePerpMarketMaxOpenInterest(market_index=market, max_open_interest=dice.choice((0, 0, 10**11))),
+            admin.UpdatePerpMarketFundingPeriod(market_index=market, funding_period=dice.choice((3_600, 60, 0, -1))),
+            admin.UpdatePerpAuctionDuration(min_perp_auction_duration=dice.choice((0, 0, 10))),
+            admin.UpdateStateSettlementDuration(settlement_duration=dice.choice((3_600, 1, 0))),
+            UpdateK(market_index=market, sqrt_k=amm.sqrt_k * (10_000 + dice.bps(20, 250)) // 10_000),
+            RepegAmmCurve(
+                market_index=market, new_peg_candidate=max(0, amm.peg_multiplier * (10_000 + dice.bps()) // 10_000)
+            ),
+            UpdatePerpMarketAmmSummaryStats(market_index=market, update_amm_summary_stats=True),
+        ]  # fmt: skip
+        return dice.choice(choices)
+
+    def set_up_account(self, dice: Dice) -> None:
+        """What an owner may set; further sub-accounts come and go, those of the story stay."""
+        user, owner = dice.choice(PEOPLE), dice.choice(AUTHORITIES)
+        extra = f"{owner}/{dice.randint(2 if owner == ALICE else 1, 4)}"
+        choices: list[Instruction] = [
+            UpdateUserName(user=user, name=dice.choice(("", "pier", "a name that is longer than 32 bytes"))),
+            UpdateUserDelegate(user=user, delegate=dice.choice((BOB, DAVE, "1" * 32))),
+            UpdateUserCustomMarginRatio(user=user, margin_ratio=dice.choice((0, 0, 0, 2_000, 20_000))),
+            UpdateUserMarginTradingEnabled(user=user, margin_trading_enabled=not dice.one_in(4)),
+            UpdateUserReduceOnly(user=user, reduce_only=dice.one_in(4)),
+            InitializeUser(user=extra, name="one more"),
+            DeleteUser(user=extra),
+        ]
+        ix: Any = dice.choice(choices)
+        self.act(ix, dice.signer(authority(ix.user)))
+
+    # --- the world --------------------------------------------------------------------------------------------
+
+    def post_price(self, dice: Dice) -> None:
+        """An oracle posts: a small move, a jump, an uncertain, stale or senseless price, which it soon corrects."""
+        oracle = dice.choice(("SOL", "ETH"))
+        price = self.price(
+            oracle, dice.choice((dice.bps(), dice.bps(150), -5_000, 4_000) if dice.one_in(8) else (dice.bps(),))
+        )
+        if dice.one_in(60):
+            price = dice.choice((0, -1))
+        elif price < USUAL_PRICE[oracle] // 50 or price > USUAL_PRICE[oracle] * 50:
+            price = USUAL_PRICE[oracle]
+        conf = price // 10 if dice.one_in(25) else dice.choice((0, 1, max(0, price) // 10_000))
+        late = dice.choice((15, 500)) if dice.one_in(25) else 0
+        slot = max(0, self.venue.clock.slot - late)
+        self.act(PostOraclePrice(oracle=oracle, price=price, conf=max(0, conf), valid_slot=slot), dice.signer(ADMIN))
+
+    def wait(self, dice: Dice) -> None:
+        """Time passes, or slots within a second; the oracles keep up, mostly."""
+        if dice.one_in(5):
+            self.venue.extra_slots += dice.choice((1, 5, 50, 1_000))
+        else:
+            seconds = dice.choice((1, 10, 60, 600, 3_600, 3_600, 4_000, 86_400, 2_500_000))
+            for oracle in self.venue.store.oracles.objects[1:]:
+                if oracle.price <= 0:
+                    self.act(PostOraclePrice(oracle=oracle.name, price=USUAL_PRICE[oracle.name]), ADMIN)
+            self.venue.wait(seconds, refresh=not dice.one_in(8))
+
+    def ask_for_nonsense(self, dice: Dice) -> None:
+        """A malformed request never becomes part of the history."""
+        amount = dice.choice((-1, 2**64, 2**200))
+        choices: list[Instruction] = [
+            Deposit(user=ALICE, market_index=0, amount=amount),
+            AddInsuranceFundStake(authority=ALICE, market_index=0, amount=amount),
+            ReservePerpOrder(user=ALICE, market_index=amount, direction="Long", base_asset_amount=1),
+        ]
+        receipt = self.venue.step(dice.choice(choices), ALICE).receipt
+        assert receipt.sequence == 0
+        assert receipt.refusal is not None and receipt.refusal.error == "InvalidInstruction"
+
+
+def is_open(venue: WholeVenue, user: str) -> bool:
+    """Whether an account exists."""
+    row = venue.store.users.index.get(user_key(user))
+    return row is not None and venue.store.users.read(row).status != USER_CLOSED
+
+
+ACTIONS: tuple[Callable[[Walk, Dice], None], ...] = (
+    Walk.deposit, Walk.withdraw, Walk.withdraw_what_is_withdrawable, Walk.transfer, Walk.swap, Walk.give,
+    Walk.rest_perp_order, Walk.rest_perp_order, Walk.rest_spot_order, Walk.cancel,
+    Walk.take, Walk.take, Walk.take, Walk.fill_perp_order, Walk.fill_perp_order, Walk.fill_spot_order,
+    Walk.settle_pnl, Walk.settle_pnl, Walk.settle_pnls, Walk.crank, Walk.crank, Walk.crank, Walk.expire,
+    Walk.stake, Walk.stake, Walk.protocol_shares, Walk.administer, Walk.set_up_account,
+    Walk.post_price, Walk.post_price, Walk.post_price, Walk.wait, Walk.wait, Walk.ask_for_nonsense,
+)  # fmt: skip
+"""What a long random walk does, the frequent more than once."""

@@ -1,0 +1,90 @@
+"""Bugs that random walks over a whole venue found (tests/property/test_venue_machine.py); each stays found."""
+
+import pytest
+from support.money import ETH, ONE_ETH, USDC
+from support.venues import ALICE, BOB, CAROL, ETH_PERP, SOL_PERP, STEP, WholeVenue
+
+from seawall.engine.queries.margin import withdrawable
+from seawall.engine.queries.pnl import claimable_pnl
+from seawall.instructions.administration import UpdateExchangeStatus, UpdatePerpMarketExpiry, UpdateSpotMarketStatus
+from seawall.instructions.deposits import Withdraw
+from seawall.instructions.perp_fills import FillPerpOrder, MatchFill, ReservePerpOrder
+from seawall.instructions.pnl import SettleExpiredMarket, SettlePnl
+from seawall.instructions.venue_setup import PostOraclePrice
+
+
+@pytest.fixture
+def venue() -> WholeVenue:
+    return WholeVenue()
+
+
+@pytest.mark.parametrize("price", [0, -1])
+def test_regr_withdrawable_answers_under_a_senseless_price(venue: WholeVenue, price: int) -> None:
+    """The query raised InvalidOracle itself instead of saying that nothing can be withdrawn and why."""
+    venue.ok(PostOraclePrice(oracle="ETH", price=price))
+    found = withdrawable(venue.store, venue.clock, ALICE, ETH)
+    assert found.amount == 0
+    assert found.bound_by == venue.refused(Withdraw(user=ALICE, market_index=ETH, amount=1), ALICE)
+
+
+@pytest.mark.parametrize(("bits", "error"), [(2, "ExchangePaused"), (128, "FailedUnwrap")])
+def test_regr_withdrawable_names_the_gate(venue: WholeVenue, bits: int, error: str) -> None:
+    """A status byte with bit 128 fails every gate; the query saw only bit 2."""
+    venue.ok(UpdateExchangeStatus(exchange_status=bits))
+    found = withdrawable(venue.store, venue.clock, ALICE, USDC)
+    assert (found.amount, found.bound_by) == (0, error)
+
+
+def test_regr_withdrawable_in_a_reduce_only_market(venue: WholeVenue) -> None:
+    """In ReduceOnly nothing can be borrowed; the query counted on borrowing, and one token more is cut, not refused."""
+    venue.ok(UpdateSpotMarketStatus(market_index=ETH, status="ReduceOnly"))
+    found = withdrawable(venue.store, venue.clock, CAROL, ETH)
+    assert (found.amount, found.bound_by) == (10 * ONE_ETH, "ReduceOnlyWithdrawIncreasedRisk")
+    receipt = venue.withdraw(CAROL, ETH, found.amount + 1)
+    assert receipt.events[-1][1]["amount"] == found.amount
+    nothing = withdrawable(venue.store, venue.clock, ALICE, ETH)
+    assert nothing.amount == 0
+
+
+def test_regr_withdrawable_names_what_refuses_the_cut_withdrawal(venue: WholeVenue) -> None:
+    """Without a deposit a ReduceOnly market cuts a withdrawal to 0, and that may be refused for another reason."""
+    venue.ok(UpdateSpotMarketStatus(market_index=ETH, status="ReduceOnly"))
+    assert venue.withdraw(BOB, USDC, 21_000 * 10**6).ok
+    venue.wait(3_600, refresh=False)
+    found = withdrawable(venue.store, venue.clock, BOB, ETH)
+    assert found.amount == 0
+    assert found.bound_by == venue.refused(Withdraw(user=BOB, market_index=ETH, amount=1), BOB) == "InvalidOracle"
+
+
+@pytest.mark.parametrize(("bits", "error"), [(64, "ExchangePaused"), (128, "FailedUnwrap")])
+def test_regr_claimable_pnl_names_the_gate(venue: WholeVenue, bits: int, error: str) -> None:
+    """The query settled as if the exchange were not paused."""
+    venue.ok(ReservePerpOrder(user=ALICE, market_index=ETH_PERP, direction="Long", base_asset_amount=STEP), ALICE)
+    venue.ok(UpdateExchangeStatus(exchange_status=bits))
+    assert claimable_pnl(venue.store, venue.clock, ALICE, ETH_PERP).refusal == error
+
+
+def test_regr_claimable_pnl_of_orders_in_an_expired_market(venue: WholeVenue) -> None:
+    """Where only orders are left a settlement succeeds and pays nothing; the query answered about market 0."""
+    venue.ok(ReservePerpOrder(user=ALICE, market_index=ETH_PERP, direction="Long", base_asset_amount=STEP), ALICE)
+    venue.ok(UpdatePerpMarketExpiry(market_index=ETH_PERP, expiry_ts=venue.now + 60))
+    venue.wait(60)
+    venue.ok(SettleExpiredMarket(market_index=ETH_PERP), ALICE)
+    found = claimable_pnl(venue.store, venue.clock, ALICE, ETH_PERP)
+    assert (found.market_index, found.price) == (ETH_PERP, venue.perp(ETH_PERP).expiry_price)
+    assert (found.payable_pnl, found.refusal) == (0, "")
+    assert venue.ok(SettlePnl(user=ALICE, market_index=ETH_PERP), ALICE).events == []
+
+
+def test_regr_a_post_only_order_meets_no_maker(venue: WholeVenue) -> None:
+    """A post-only order is a maker itself (amm-and-funding.md §3.5 step 11); it was matched, and the event named it as
+    the maker of its own fill."""
+    for user, side in ((ALICE, "Short"), (BOB, "Long")):
+        ix = ReservePerpOrder(user=user, market_index=SOL_PERP, direction=side, base_asset_amount=STEP)  # type: ignore[arg-type]
+        venue.ok(ix, user)
+    fill = FillPerpOrder(
+        user=ALICE, market_index=SOL_PERP, direction="Short", base_asset_amount=STEP, price=99_000_000,
+        order_slot=venue.clock.slot - 1, post_only=True,
+        fills=[MatchFill(maker=BOB, price=100_000_000, base_asset_amount=STEP)],
+    )  # fmt: skip
+    assert venue.refused(fill) == "ImpossibleFill"
