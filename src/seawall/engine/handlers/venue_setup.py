@@ -133,7 +133,9 @@ def initialize_user(tx: Transaction, ix: InitializeUser) -> None:
     stats.number_of_sub_accounts_created += 1
     tx.write_state().number_of_sub_accounts += 1
     address = sha256(b"seawall user " + key).digest()
-    tx.add_user(User(authority=authority, sub_account_id=sub_account_id, address=address, name=ix.name))
+    tx.add_user(
+        User(authority=authority, sub_account_id=sub_account_id, address=address, name=ix.name, next_liquidation_id=1)
+    )
 
 
 def _new_stats(tx: Transaction, authority: bytes, referrer: str | None) -> UserStats:
