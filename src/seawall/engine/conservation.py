@@ -20,16 +20,8 @@ from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import PoolBalance, SpotMarket, Vaults
 from seawall.state.user import POSITIONS, SpotPosition, User
 
-
-class Leg(NamedTuple):
-    """One claim before and after: scaled balance and balance type each."""
-
-    account: str
-    before: int
-    before_type: int
-    after: int
-    after_type: int
-
+Leg = tuple[str, int, int, int, int]
+"""One claim: its account; scaled balance and balance type before, and after."""
 
 _POSITIONS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "spot_positions")
 _BALANCES = ("scaled_balance", "market_index", "balance_type")
@@ -70,26 +62,30 @@ def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[Vau
     legs: dict[int, list[Leg]] = {}
     for change in changes:
         after = change.after
-        if isinstance(after, SpotMarket):
-            before = store.spot_markets.objects[change.index] if change.before is not None else after
-            index = change.index
+        index = change.index
+        if isinstance(after, User):
+            _positions(legs, change, after, moving)
+        elif isinstance(after, SpotMarket):
+            before = store.spot_markets.objects[index] if change.before is not None else after
             markets[index] = (before, after)
             if (
                 before.cumulative_deposit_interest != after.cumulative_deposit_interest
                 or before.cumulative_borrow_interest != after.cumulative_borrow_interest
             ):
                 moving.add(index)
-            _pool(legs, f"spot_market.{index}.revenue_pool", before.revenue_pool, after.revenue_pool, moving, index)
-            _pool(legs, f"spot_market.{index}.spot_fee_pool", before.spot_fee_pool, after.spot_fee_pool, moving)
+            account = f"spot_market.{index}"
+            _pool(legs, account, ".revenue_pool", before.revenue_pool, after.revenue_pool, moving, index)
+            _pool(legs, account, ".spot_fee_pool", before.spot_fee_pool, after.spot_fee_pool, moving)
         elif isinstance(after, PerpMarket):
-            old = store.perp_markets.objects[change.index] if change.before is not None else after
-            _pool(legs, f"perp_market.{change.index}.pnl_pool", old.pnl_pool, after.pnl_pool, moving)
-            _pool(legs, f"perp_market.{change.index}.fee_pool", old.amm.fee_pool, after.amm.fee_pool, moving)
-        elif isinstance(after, User):
-            _positions(legs, change, after, moving)
+            old = store.perp_markets.objects[index] if change.before is not None else after
+            account = f"perp_market.{index}"
+            _pool(legs, account, ".pnl_pool", old.pnl_pool, after.pnl_pool, moving)
+            _pool(legs, account, ".fee_pool", old.amm.fee_pool, after.amm.fee_pool, moving)
         elif isinstance(after, Vaults):
-            held = store.vaults.objects[change.index] if change.before is not None else Vaults()
-            vaults[change.index] = (held, after)
+            held = store.vaults.objects[index] if change.before is not None else Vaults()
+            vaults[index] = (held, after)
+    if not markets and not legs and not vaults:
+        return [], []
     transfers: list[Transfer] = []
     for index in sorted({*markets, *legs, *vaults}):
         _market_transfers(store, index, markets, vaults, legs.get(index, []), transfers)
@@ -98,7 +94,8 @@ def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[Vau
 
 def _pool(
     legs: dict[int, list[Leg]],
-    account: str,
+    owner: str,
+    name: str,
     before: PoolBalance,
     after: PoolBalance,
     moving: set[int],
@@ -107,7 +104,7 @@ def _pool(
     old = before.scaled_balance
     new = after.scaled_balance
     if old != new or (new != 0 and market_index in moving):
-        legs.setdefault(market_index, []).append(Leg(account, old, DEPOSIT, new, DEPOSIT))
+        legs.setdefault(market_index, []).append((owner + name, old, DEPOSIT, new, DEPOSIT))
 
 
 def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: set[int]) -> None:
@@ -125,13 +122,12 @@ def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: 
                 continue
         account = account or f"user.{key_to_text(after.authority)}/{after.sub_account_id}"
         if old_index == index:
-            leg = Leg(account, old_balance, old_type, balance, new.balance_type)
-            legs.setdefault(index, []).append(leg)
+            legs.setdefault(index, []).append((account, old_balance, old_type, balance, new.balance_type))
         else:
             # a slot that was given to another market held nothing, or the old claim ends here
             if old_balance:
-                legs.setdefault(old_index, []).append(Leg(account, old_balance, old_type, 0, old_type))
-            legs.setdefault(index, []).append(Leg(account, 0, new.balance_type, balance, new.balance_type))
+                legs.setdefault(old_index, []).append((account, old_balance, old_type, 0, old_type))
+            legs.setdefault(index, []).append((account, 0, new.balance_type, balance, new.balance_type))
 
 
 def _market_transfers(
@@ -147,30 +143,33 @@ def _market_transfers(
         before = after = store.spot_markets.objects[index]
     else:
         before, after = pair
-    vault_before, vault_after = (v.spot_vault for v in vaults[index]) if index in vaults else (0, 0)
+    dust = 0
+    if index in vaults:
+        vault_before, vault_after = vaults[index]
+        dust = vault_after.spot_vault - vault_before.spot_vault
     deposits, borrows = _others(before, after)
     total = 0
-    for leg in legs:
-        old = get_token_amount(leg.before, before, leg.before_type) if leg.before else 0
-        new = get_token_amount(leg.after, after, leg.after_type) if leg.after else 0
-        if leg.before_type == BORROW:
+    for account, old_balance, old_type, new_balance, new_type in legs:
+        old = get_token_amount(old_balance, before, old_type) if old_balance else 0
+        new = get_token_amount(new_balance, after, new_type) if new_balance else 0
+        if old_type == BORROW:
             borrows += old
             old = -old
         else:
             deposits += old
-        if leg.after_type == BORROW:
+        if new_type == BORROW:
             borrows -= new
             new = -new
         else:
             deposits -= new
         if new != old:
-            out.append(Transfer(index, leg.account, new - old))
+            out.append(Transfer(index, account, new - old))
             total += new - old
     if deposits:
         out.append(Transfer(index, "other_depositors", deposits))
     if borrows:
         out.append(Transfer(index, "other_borrowers", -borrows))
-    dust = vault_after - vault_before - total - deposits + borrows
+    dust += borrows - deposits - total
     if dust:
         out.append(Transfer(index, "dust", dust))
 
@@ -181,6 +180,11 @@ def _others(before: SpotMarket, after: SpotMarket) -> tuple[int, int]:
     deposits = get_token_amount(after.deposit_balance, after, DEPOSIT) - get_token_amount(
         before.deposit_balance, before, DEPOSIT
     )
+    if (
+        before.borrow_balance == after.borrow_balance
+        and before.cumulative_borrow_interest == after.cumulative_borrow_interest
+    ):
+        return deposits, 0
     borrows = get_token_amount(after.borrow_balance, after, BORROW) - get_token_amount(
         before.borrow_balance, before, BORROW
     )

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 
-class Clock(msgspec.Struct, frozen=True):
+class Clock(msgspec.Struct, frozen=True, gc=False):
     """The journal's time: unix seconds and slot."""
 
     unix_timestamp: int
@@ -17,7 +17,7 @@ class Clock(msgspec.Struct, frozen=True):
         return Clock(unix_timestamp, max(0, unix_timestamp) * 5 // 2)
 
 
-class Transfer(msgspec.Struct, frozen=True, array_like=True):
+class Transfer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One leg: the change of one claim on a spot market's collateral vault, in tokens.
 
     The legs of a market sum to the change of its ``spot_vault``. ``account`` is a user account, a pool
@@ -30,7 +30,7 @@ class Transfer(msgspec.Struct, frozen=True, array_like=True):
     amount: int
 
 
-class VaultChange(msgspec.Struct, frozen=True, array_like=True):
+class VaultChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The change of a vault's tokens: ``spot_vault`` or ``insurance_fund_vault``."""
 
     market_index: int
@@ -38,7 +38,7 @@ class VaultChange(msgspec.Struct, frozen=True, array_like=True):
     amount: int
 
 
-class Limit(msgspec.Struct, frozen=True):
+class Limit(msgspec.Struct, frozen=True, gc=False):
     """A cap that bound or refused: its name, its value, what was asked, and a sentence with what would change it."""
 
     name: str
