@@ -22,6 +22,7 @@ from seawall.state.user import POSITIONS, User
 
 LEAKS: Final = {
     "resolve_perp_bankruptcy": "what the fee pool pays for a bankrupt account is credited to nobody",
+    "resolve_spot_bankruptcy": "without any deposit the surplus bears what insurance does not pay",
     "settle_multiple_pnls": "in TrySettle mode a market that is not settled keeps the pool transfers made for it",
 }
 """Instructions that may leave more than rounding in a vault, or take it from its surplus, and why."""
@@ -236,7 +237,7 @@ class History:
         self._markets.update(enumerate(store.spot_markets.objects))
 
     def _book_dust(self, receipt: Receipt, index: int, amount: int, bound: int) -> None:
-        named = _paid_to_nobody(receipt, index)
+        named = _named_leak(receipt, index)
         self.leaked[index][receipt.ix] += named
         amount -= named
         if abs(amount) <= bound:
@@ -264,12 +265,13 @@ class History:
         return findings
 
 
-def _paid_to_nobody(receipt: Receipt, market_index: int) -> int:
-    """What the sources of a waterfall paid to the vault's surplus: a leak whose size the receipt names."""
+def _named_leak(receipt: Receipt, market_index: int) -> int:
+    """What a resolved loss left in the vault's surplus (negative: took from it), as its receipt names it."""
     waterfall = receipt.waterfall
     if waterfall is None or waterfall.market_index != market_index:
         return 0
-    return sum(source.paid for source in waterfall.sources if source.paid_to == "dust")
+    left = sum(source.paid for source in waterfall.sources if source.paid_to == "dust")
+    return left - waterfall.uncovered if waterfall.kind == "spot_bankruptcy" else left
 
 
 def rounding_bound(before: SpotMarket, after: SpotMarket, legs: int) -> int:

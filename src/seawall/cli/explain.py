@@ -126,8 +126,7 @@ def _print_sources(console: Console, waterfall: Waterfall, unit: _Unit) -> None:
 
 
 _UNCOVERED = {
-    "perp_bankruptcy": "there is nobody to bear them",
-    "spot_bankruptcy": "there are no deposits to bear them",
+    "spot_bankruptcy": "there are no deposits to bear them, the vault's surplus does",
     "perp_pnl_deficit": "winners wait for them until losers settle or the caps admit another draw",
 }
 
