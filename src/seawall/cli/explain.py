@@ -83,9 +83,10 @@ def print_waterfall(console: Console, store: Store, waterfall: Waterfall, shares
     for index in waterfall.indices:
         if index.before != index.after:
             console.print(f"{index.name}: {index.before:,} → {index.after:,}")
-    _print_bearers(console, "Who bears what insurance paid", shares.insurers, unit, top)
+    _print_bearers(console, "Who bears what insurance paid", "shares", shares.insurers, unit, top)
     _print_rounding(console, "of the shares", shares.insurers_rounding, unit)
-    _print_bearers(console, "Who bears what is socialised", shares.bearers, unit, top)
+    weight = "scaled balance (1e9)" if waterfall.perp_market_index is None else "base (1e9)"
+    _print_bearers(console, "Who bears what is socialised", weight, shares.bearers, unit, top)
     _print_rounding(console, "of the index, rounded up", shares.index_rounding, unit)
     _print_rounding(console, "of each claim by itself", shares.claims_rounding, unit)
 
@@ -136,12 +137,12 @@ def _cap(source: Source, unit: _Unit) -> str:
     return "" if cap is None else f"{unit(cap.value)} ({cap.name})"
 
 
-def _print_bearers(console: Console, title: str, bearers: list[Bearer], unit: _Unit, top: int) -> None:
+def _print_bearers(console: Console, title: str, weight: str, bearers: list[Bearer], unit: _Unit, top: int) -> None:
     if not bearers:
         return
     ordered = sorted(bearers, key=lambda bearer: -bearer.share)
     listed = ordered[:top] if top > 0 else ordered
-    shown = table(f"{title} ({unit.name})", "account", "weight", "share")
+    shown = table(f"{title} ({unit.name})", "account", weight, "share")
     for bearer in listed:
         shown.add_row(bearer.account, f"{bearer.weight:,}", unit(bearer.share))
     rest = ordered[len(listed) :]
