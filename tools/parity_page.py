@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.audit.parity.facts_left_out import LEFT_OUT, NOT_YET, LeftOut
+from seawall.audit.parity.facts_left_out import LEFT_OUT, LeftOut
 from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_EVENTS, UNMODELLED_FIELDS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/parity.md"
@@ -50,16 +50,11 @@ def _which(entry: LeftOut) -> str:
     return "; ".join(parts)
 
 
-def left_out_table(still_to_come: bool) -> str:
-    """The facts that are not compared: those still to come, or those that never will be."""
+def left_out_table() -> str:
+    """The facts that are not compared."""
     return _table(
         ("function", "facts", "why"),
-        (
-            (f"`{name}`", _which(entry), entry.reason)
-            for entry in LEFT_OUT
-            if (entry.reason == NOT_YET) == still_to_come
-            for name in entry.functions
-        ),
+        ((f"`{name}`", _which(entry), entry.reason) for entry in LEFT_OUT for name in entry.functions),
     )
 
 
@@ -68,8 +63,7 @@ def tables() -> dict[str, str]:
     return {
         "unmodelled fields": unmodelled_table(),
         "unmodelled events": events_table(),
-        "facts left out": left_out_table(still_to_come=False),
-        "facts to come": left_out_table(still_to_come=True),
+        "facts left out": left_out_table(),
     }
 
 

@@ -15,6 +15,7 @@ from seawall.audit.parity.facts_fills import ADAPTERS as FILL_ADAPTERS
 from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, UnreadableFact, difference
 from seawall.audit.parity.facts_insurance import ADAPTERS as INSURANCE_ADAPTERS
 from seawall.audit.parity.facts_left_out import LeftOut, left_out
+from seawall.audit.parity.facts_liquidation import ADAPTERS as LIQUIDATION_ADAPTERS
 from seawall.audit.parity.facts_margin import ADAPTERS as MARGIN_ADAPTERS
 from seawall.audit.parity.facts_pnl import ADAPTERS as PNL_ADAPTERS
 from seawall.audit.parity.facts_pools import ADAPTERS as POOL_ADAPTERS
@@ -36,6 +37,7 @@ ADAPTERS: dict[str, Adapter] = {
     **MARGIN_ADAPTERS,
     **INSURANCE_ADAPTERS,
     **SOLVENCY_ADAPTERS,
+    **LIQUIDATION_ADAPTERS,
 }
 """How to compute a function's facts, by its full name or by its name without the remark in parentheses."""
 

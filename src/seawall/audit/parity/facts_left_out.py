@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 _ALL: Final = ("both", "2024-08", "head")
 _HEAD: Final = ("head",)
-NOT_YET: Final = "not yet: liquidations come in a later milestone"
 
 
 class LeftOut(NamedTuple):
@@ -85,28 +84,18 @@ LEFT_OUT: Final[tuple[LeftOut, ...]] = (
         "index prices of an external spot venue; read by no modelled rule",
         versions=_ALL,
     ),
-    # --- what is still to come
+    LeftOut(("liquidate_perp (several slots)",), "a negative P&L counts with the margin buffer in the shortage"),
     LeftOut(
-        (
-            "liquidate_perp",
-            "liquidate_spot",
-            "liquidate_borrow_for_perp_pnl",
-            "liquidate_perp_pnl_for_deposit",
-            "liquidate_spot leading to bankruptcy",
-            "calculate_base_asset_amount_to_cover_margin_shortage",
-            "calculate_liability_transfer_to_cover_margin_shortage",
-            "calculate_liability_transfer_implied_by_asset_amount",
-            "calculate_asset_transfer_for_liability_transfer",
-            "calculate_perp_if_fee",
-            "calculate_spot_if_fee",
-            "calculate_max_pct_to_liquidate",
-            "get_liquidation_fee",
-            "validate_transfer_satisfies_limit_price",
-            "is_as_safe_as",
-        ),
-        NOT_YET,
-        versions=_ALL,
+        ("liquidate_perp_pnl_for_deposit",),
+        "the loss is weighted with the margin buffer",
+        tests=("successful_liquidation_pnl_transfer_to_cover_margin_shortage",),
     ),
+    LeftOut(
+        ("calculate_asset_transfer_for_liability_transfer",),
+        "tokens of fewer than 6 decimals fail with MathError in v2.84.0",
+        tests=("full_liability_tranfer_asset_decimals_less_than_liability_decimals",),
+    ),
+    LeftOut(("get_liquidation_fee",), "liquidator fees do not grow with the slots in v2.84.0", versions=_ALL),
 )
 
 

@@ -9,7 +9,7 @@ from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import emit_funding_payment
 from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.liquidation_record import emit_liquidation
-from seawall.engine.handlers.liquidation_refusals import Liquidation, explain_liquidation, note_limits
+from seawall.engine.handlers.liquidation_refusals import AnyLiquidation, Liquidation, explain_liquidation, note_limits
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -28,9 +28,6 @@ from seawall.rules.drift.liquidation_spot import liquidate_spot
 from seawall.state.enums import EXCHANGE_LIQ_PAUSED, LONG, SHORT, PositionDirection
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, LiquidationFacts, MarginCalculation
 from seawall.state.user import PerpPosition, SpotPosition, User
-
-AnyLiquidation = LiquidatePerp | LiquidateSpot | LiquidateBorrowForPerpPnl | LiquidatePerpPnlForDeposit
-
 
 # --- the instructions ------------------------------------------------------------------------------------------
 
