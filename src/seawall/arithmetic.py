@@ -16,6 +16,7 @@ U16_MAX: Final = 65_535
 U32_MAX: Final = 4_294_967_295
 U64_MAX: Final = 18_446_744_073_709_551_615
 I32_MAX: Final = 2_147_483_647
+I32_MIN: Final = -2_147_483_648
 I64_MAX: Final = 9_223_372_036_854_775_807
 I64_MIN: Final = -9_223_372_036_854_775_807 - 1
 U128_MAX: Final = (1 << 128) - 1
@@ -165,7 +166,7 @@ def to_u64(value: int) -> int:
 @rule
 def to_i32(value: int) -> int:
     """``value`` narrowed to i32, or ``CastingFailure``."""
-    if value < -I32_MAX - 1 or value > I32_MAX:
+    if value < I32_MIN or value > I32_MAX:
         raise SettlementError(ErrorCode.CastingFailure)
     return value
 
@@ -173,7 +174,7 @@ def to_i32(value: int) -> int:
 @rule
 def to_i64(value: int) -> int:
     """``value`` narrowed to i64, or ``CastingFailure``."""
-    if value < -I64_MAX - 1 or value > I64_MAX:
+    if value < I64_MIN or value > I64_MAX:
         raise SettlementError(ErrorCode.CastingFailure)
     return value
 
@@ -197,7 +198,7 @@ def checked_u64(value: int) -> int:
 @rule
 def checked_i64(value: int) -> int:
     """The result of checked i64 arithmetic: ``MathError`` outside i64."""
-    if value < -I64_MAX - 1 or value > I64_MAX:
+    if value < I64_MIN or value > I64_MAX:
         raise SettlementError(ErrorCode.MathError)
     return value
 
@@ -215,8 +216,8 @@ def saturate_i64(value: int) -> int:
     """``value`` clamped to i64."""
     if value > I64_MAX:
         return I64_MAX
-    if value < -I64_MAX - 1:
-        return -I64_MAX - 1
+    if value < I64_MIN:
+        return I64_MIN
     return value
 
 

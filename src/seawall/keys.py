@@ -23,7 +23,6 @@ _PAIR_VALUES: Final = [high * 58 + low for high in range(58) for low in range(25
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PAIR: Final = 58**2
 _FOUR: Final = 58**4
-_TEN: Final = 58**10
 _read_pairs: Final = Struct(f">{_LONGEST // 2}H").unpack
 
 
@@ -54,16 +53,12 @@ def key_from_text(text: str) -> bytes:
 def key_to_text(data: bytes) -> str:
     """Base58 of a key."""
     number = int.from_bytes(data, "big")
-    # five times ten digits, each looked up in pairs: small divisions instead of 44 wide ones
-    number, fifth = divmod(number, _TEN)
-    number, fourth = divmod(number, _TEN)
-    number, third = divmod(number, _TEN)
     pairs: list[str] = []
-    for ten in (*divmod(number, _TEN), third, fourth, fifth):
-        rest, low = divmod(ten, _FOUR)
-        high, middle = divmod(rest, _FOUR)
-        pairs += (
-            _PAIRS[high], _PAIRS[middle // _PAIR], _PAIRS[middle % _PAIR], _PAIRS[low // _PAIR], _PAIRS[low % _PAIR],
-        )  # fmt: skip
+    while number:
+        # four digits at a time: what divides by less than 2^30 is fast
+        number, four = divmod(number, _FOUR)
+        pairs.append(_PAIRS[four % _PAIR])
+        pairs.append(_PAIRS[four // _PAIR])
+    pairs.reverse()
     zeros = len(data) - len(data.lstrip(b"\0"))
     return "1" * zeros + "".join(pairs).lstrip("1")

@@ -14,8 +14,8 @@ def validate_spot_balances(spot_market: SpotMarket) -> int:
 
     ``SpotMarketVaultInvariantViolated`` when the revenue pool exceeds all deposits; ``CastingFailure`` beyond i64.
     """
-    deposits = to_u64(get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT))
-    borrows = to_u64(get_token_amount(spot_market.borrow_balance, spot_market, BORROW))
+    deposits = get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT)
+    borrows = get_token_amount(spot_market.borrow_balance, spot_market, BORROW)
     revenue = to_u64(get_token_amount(spot_market.revenue_pool.scaled_balance, spot_market, DEPOSIT))
     claim = to_i64(deposits) - to_i64(borrows)
     if revenue > deposits:
