@@ -92,19 +92,24 @@ def _widen(context: Any, builder: Any, source: Any, target: Any, value: Any) -> 
     return builder.sext(value, I128) if source.signed else builder.zext(value, I128)
 
 
-@lower_cast(WideType, types.int64)
-def _narrow_index(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
-    """Only an index into a tuple is narrowed by itself."""
-    stop_if(context, builder, builder.not_(small(builder, value)), None)
-    return builder.trunc(value, I64)
-
-
 @infer_global(operator.getitem)
 class _TupleItem(AbstractTemplate):
     def generic(self, args: tuple[Any, ...], kws: Any) -> Any:
         if len(args) == 2 and isinstance(args[0], types.UniTuple) and args[1] is wide:
-            return signature(args[0].dtype, args[0], types.int64)
+            return signature(args[0].dtype, *args)
         return None
+
+
+@lower_builtin(operator.getitem, types.UniTuple, wide)
+def _item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """An item of a tuple; outside, and where Python counts back, the exact lane has to say what happens."""
+    items, index = args
+    stop_if(context, builder, builder.icmp_unsigned(">=", index, ir.Constant(I128, sig.args[0].count)), None)
+    if isinstance(items, ir.Constant):
+        place = cgutils.global_constant(builder.module, "seawall.tuple", items)
+    else:
+        place = cgutils.alloca_once_value(builder, items)
+    return builder.load(cgutils.gep_inbounds(builder, place, 0, builder.trunc(index, I64)))
 
 
 @lower_builtin("static_getitem", types.BaseTuple, types.Omitted)
