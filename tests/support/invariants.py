@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from seawall.engine.conservation import surplus
 from seawall.engine.machine import Machine
 from seawall.engine.queries.margin import margin
 from seawall.engine.receipts import Receipt, decode_receipt, encode_receipt
@@ -23,10 +24,10 @@ from seawall.instructions.venue_setup import FundWallet
 from seawall.keys import DEFAULT_KEY, key_from_text
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.spot_margin import signed_token_amount
-from seawall.state.enums import DEPOSIT, STATUS_DELISTED, STATUS_SETTLEMENT
+from seawall.state.enums import BORROW, DEPOSIT, STATUS_DELISTED, STATUS_SETTLEMENT
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket, Vaults
-from seawall.state.user import POSITIONS
+from seawall.state.user import POSITIONS, User
 
 
 class Step(NamedTuple):
@@ -48,6 +49,7 @@ class Before(NamedTuple):
     perp_markets: list[PerpMarket]
     vaults: list[Vaults]
     tokens: list[int]
+    surplus: list[int]
 
 
 def before(machine: Machine) -> Before:
@@ -56,6 +58,7 @@ def before(machine: Machine) -> Before:
     return Before(
         store.root(), machine.effects, machine.sequence, list(store.spot_markets.objects),
         list(store.perp_markets.objects), list(store.vaults.objects), all_tokens(store),
+        surplus(store),
     )  # fmt: skip
 
 
@@ -182,7 +185,8 @@ def tokens_come_and_go_by_name(old: Before, step: Step, machine: Machine) -> Non
 
 
 def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) -> None:
-    """If everybody repaid what he owes and then everybody and every pool took his tokens, each vault would suffice."""
+    """If everybody repaid what he owes and then everybody and every pool took his tokens, each vault would suffice, but
+    for what rounded repayments took from it."""
     store = machine.store
     markets = store.spot_markets.objects
     need: Counter[int] = Counter()
@@ -199,8 +203,33 @@ def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) ->
     for perp in store.perp_markets.objects:
         for pool in (perp.pnl_pool, perp.amm.fee_pool):
             need[0] += get_token_amount(pool.scaled_balance, quote, DEPOSIT)
-    for index, vault in enumerate(store.vaults.objects):
-        assert vault.spot_vault >= need[index], index
+    for index, left in enumerate(surplus(store)):
+        assert store.vaults.objects[index].spot_vault >= need[index] + min(0, left), index
+
+
+def a_vault_falls_short_only_by_repayments(old: Before, step: Step, machine: Machine) -> None:
+    """The dust falls below zero only in a step in which somebody repaid a part of a debt, by the one scaled unit that
+    the program takes off a debt too much."""
+    for index, left in enumerate(surplus(machine.store)):
+        was = old.surplus[index] if index < len(old.surplus) else 0
+        if left < min(0, was):
+            repaid = sum(_repaid(change, index) for change in step.changes if change.table.name == "users")
+            market = machine.store.spot_markets.objects[index]
+            unit = market.cumulative_borrow_interest // 10 ** (19 - market.decimals) + 1
+            assert 0 < was - left <= repaid * (unit + 1), (index, was, left)
+
+
+def _repaid(change: Change, market_index: int) -> bool:
+    """Whether an account's debt in a market became smaller."""
+    if change.before is None:
+        return False
+    debts = [
+        sum(
+            p.scaled_balance for p in user.spot_positions if p.market_index == market_index and p.balance_type == BORROW
+        )
+        for user in (User.unpack(change.before), change.after)
+    ]
+    return debts[1] < debts[0]
 
 
 def interest_only_grows(old: Before, step: Step, machine: Machine) -> None:
@@ -269,6 +298,16 @@ def withdrawals_leave_a_safe_account(old: Before, step: Step, machine: Machine) 
     assert margin(machine.store, step.receipt.clock, user).withdraw.met
 
 
+BOOK_LEAKS = {
+    "update_perp_market_amm_summary_stats": "sets the earnings by the oracle price, not by the curve",
+    "settle_multiple_pnls": "in TrySettle mode the pool may pay a claim that the position keeps",
+    "capped funding": "what the AMM cannot pay its users of the funding is still noted as owed to them",
+    "fixed price": "a fill at an order's own price is booked against the AMM's quote: the spread is nobody's",
+    "lower k": "what a refresh saves by a lower k is spent on the peg and booked nowhere",
+}
+"""Where the program itself lets an AMM's books drift from its pools, and why."""
+
+
 def books_of(market: PerpMarket, quote: SpotMarket) -> int:
     """What both pools of a market hold, less what its users would take if they all closed along the AMM's curve, less
     what the AMM is booked to have earned (quote 1e6)."""
@@ -279,6 +318,39 @@ def books_of(market: PerpMarket, quote: SpotMarket) -> int:
     return pools - owed - amm.total_fee_minus_distributions
 
 
+def amms_books_follow_their_pools(old: Before, step: Step, machine: Machine) -> None:
+    """What an AMM is booked to have earned moves as its pools do, less what users would take if they closed along its
+    curve: fills, fees, rebates, funding, pegs, k, settlements and sweeps keep the two together to a few units. The
+    program's exceptions are ``BOOK_LEAKS``; a market in settlement follows its curve no more."""
+    if step.instruction.ix in ("update_perp_market_amm_summary_stats", "settle_multiple_pnls"):
+        return
+    for index, was in enumerate(old.perp_markets):
+        quote = machine.store.spot_markets.objects[0]
+        market = machine.store.perp_markets.objects[index]
+        if market is was or market.status in (STATUS_SETTLEMENT, STATUS_DELISTED):
+            continue
+        events = [(name, e) for name, e in step.receipt.events if e.get("market_index") == index]
+        least = sum(unpaid_funding(e, market) for name, e in events if name == "FundingRateRecord")
+        fills = [e for name, e in events if name == "OrderActionRecord" and e["action"] == "Fill"]
+        at_fixed_price = [e for e in fills if e["taker"] is None or e["action_explanation"] == "OrderFilledWithAMMJit"]
+        units = 3 + 3 * len(fills)
+        drift = books_of(market, quote) - books_of(was, quote)
+        assert drift >= least - units, (index, drift)
+        if not at_fixed_price and market.amm.sqrt_k >= was.amm.sqrt_k:
+            assert drift <= least + units, (index, drift)
+
+
+def unpaid_funding(event: dict[str, Any], market: PerpMarket) -> int:
+    """What a capped funding update leaves unpaid of what it notes as owed to users (quote 1e6, ≤ 0)."""
+    if event["funding_rate_long"] == event["funding_rate_short"]:
+        return 0
+    amm = market.amm
+    whole = event["funding_rate"] * amm.base_asset_amount_with_amm
+    paid = event["funding_rate_long"] * amm.base_asset_amount_long
+    paid += event["funding_rate_short"] * amm.base_asset_amount_short
+    return -((paid - whole) // 10**12)
+
+
 INVARIANTS: tuple[Callable[[Before, Step, Machine], None], ...] = (
     a_refusal_changes_nothing,
     effects_tell_of_every_change,
@@ -287,11 +359,13 @@ INVARIANTS: tuple[Callable[[Before, Step, Machine], None], ...] = (
     only_those_named_change,
     tokens_come_and_go_by_name,
     vaults_cover_each_single_claim,
+    a_vault_falls_short_only_by_repayments,
     interest_only_grows,
     totals_fit_their_counters,
     insurance_factors_and_shares_are_ordered,
     a_share_never_gets_cheaper,
     gains_are_paid_from_pools,
+    amms_books_follow_their_pools,
     withdrawals_leave_a_safe_account,
 )
 

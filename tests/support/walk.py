@@ -224,6 +224,15 @@ class Walk:
         ix = Deposit(user=user, market_index=market, amount=amount, reduce_only=dice.one_in(8))
         self.act(ix, dice.signer(authority(user)))
 
+    def repay_in_bits(self, dice: Dice) -> None:
+        """Somebody who owes repays a little several times."""
+        owing = [(user, market) for user in PEOPLE for market in TOKENS if self.held(user, market) < -1_000]
+        if owing:
+            user, market = dice.choice(owing)
+            for _ in range(dice.randint(1, 6)):
+                ix = Deposit(user=user, market_index=market, amount=dice.randint(1, 100), reduce_only=dice.one_in(2))
+                self.act(ix, authority(user))
+
     def withdraw(self, dice: Dice) -> None:
         """Tokens out, or borrowed."""
         user, market = dice.choice(PEOPLE), dice.token()
@@ -731,7 +740,7 @@ def is_open(venue: WholeVenue, user: str) -> bool:
 
 
 ACTIONS: tuple[Callable[[Walk, Dice], None], ...] = (
-    Walk.deposit, Walk.withdraw, Walk.withdraw_what_is_withdrawable, Walk.transfer, Walk.swap, Walk.give,
+    Walk.deposit, Walk.repay_in_bits, Walk.withdraw, Walk.withdraw_what_is_withdrawable, Walk.transfer, Walk.swap, Walk.give,
     Walk.rest_perp_order, Walk.rest_perp_order, Walk.rest_spot_order, Walk.cancel,
     Walk.take, Walk.take, Walk.take, Walk.fill_perp_order, Walk.fill_perp_order, Walk.fill_spot_order,
     Walk.settle_pnl, Walk.settle_pnl, Walk.settle_pnls, Walk.crank, Walk.crank, Walk.crank, Walk.expire,

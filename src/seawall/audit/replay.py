@@ -86,7 +86,7 @@ def replay(
         raise JournalDamaged(
             f"{journal.name}: there is a snapshot at {min(waiting)}, but the journal ends with {tip.sequence}"
         )
-    findings = history.check(machine.store) + check_state(machine.store).findings
+    findings = history.check(machine.store) + check_state(machine.store, history).findings
     return Replayed(machine, tip, refused, compared, reworded, history, findings)
 
 

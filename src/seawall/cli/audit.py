@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from seawall.audit.conservation import ROUNDED_REPAYMENTS
 from seawall.audit.replay import Replayed, replay_venue
 from seawall.cli import app
 from seawall.cli.opening import fail
@@ -67,7 +68,10 @@ def audit_and_print(console: Console, venue: Path) -> bool:
     for index, market in enumerate(store.spot_markets.objects):
         sums = totals(market, store.vaults.objects[index].spot_vault)
         held, surplus = (amount(value, market.decimals, market.decimals) for value in (sums.vault, sums.surplus))
-        console.print(f"vault     {market.name}: {held} cover every claim; surplus (dust) {surplus}")
+        if sums.surplus < 0:
+            console.print(f"vault     {market.name}: {held}, {surplus} against the claims: {ROUNDED_REPAYMENTS}")
+        else:
+            console.print(f"vault     {market.name}: {held} cover every claim; surplus (dust) {surplus}")
         for kind, booked in (("dust", done.history.dust[index]), ("leak", done.history.leaked[index])):
             for ix, tokens in booked.items():
                 if tokens:
