@@ -210,6 +210,8 @@ _U64_MAX = (1 << 64) - 1
 class _Codegen:
     def __init__(self) -> None:
         self.format = "<"
+        self.objects: list[str] = []  # makes the nested records that unpacking fills
+        self.slots: list[str] = []  # where unpacking puts each value of the row, in order
         self.unpack: list[str] = []
         self.pack: list[str] = []
         self.pack_args: list[str] = []
@@ -217,12 +219,13 @@ class _Codegen:
         self.copy: list[str] = []
         self.init: list[str] = []
         self.names: dict[str, Any] = {}
-        self.slot = 0
         self.temporaries = 0
 
     def take(self) -> str:
-        self.slot += 1
-        return f"v[{self.slot - 1}]"
+        """A local name for the next value of the row."""
+        name = self.temporary()
+        self.slots.append(name)
+        return name
 
     def walk(self, cls: type[Record], target: str, source: str) -> None:
         for f in cls.LAYOUT.fields:
@@ -251,15 +254,12 @@ class _Codegen:
             self.init.append(f"{target} = [bytes(KEY_BYTES)] * {f.count}")
         elif f.kind == "record":
             assert f.record is not None
-            self.nested(f.record, target, source)
+            (name,) = self.nested(f.record, f"{source},", 1)
+            for lines in (self.unpack, self.copy, self.init):
+                lines.append(f"{target} = {name}")
         else:
             assert f.record is not None
-            names = []
-            elements = self.temporary()
-            for lines in (self.pack, self.copy):
-                lines.append(f"{elements} = {source}")
-            for i in range(f.count):
-                names.append(self.nested(f.record, None, f"{elements}[{i}]"))
+            names = self.nested(f.record, source, f.count)
             for lines in (self.unpack, self.copy, self.init):
                 lines.append(f"{target} = [{', '.join(names)}]")
 
@@ -268,11 +268,11 @@ class _Codegen:
         self.init.append(f"{target} = {'False' if f.kind == 'bool' else '0'}")
         if f.kind == "bool":
             self.format += "?"
-            self.unpack.append(f"{target} = {self.take()}")
+            self.slots.append(target)
             self.pack_args.append(source)
         elif f.size < 16:
             self.format += _CODES[f.size, f.signed]
-            self.unpack.append(f"{target} = {self.take()}")
+            self.slots.append(target)
             self.pack_args.append(source)
         else:
             self.format += "Qq"
@@ -287,23 +287,25 @@ class _Codegen:
 
     def opaque(self, size: int, target: str, source: str, default: str) -> None:
         self.format += f"{size}s"
-        self.unpack.append(f"{target} = {self.take()}")
+        self.slots.append(target)
         self.pack_args.append(source)
         self.copy.append(f"{target} = {source}")
         self.init.append(f"{target} = {default}")
 
-    def nested(self, cls: type[Record], target: str | None, source: str) -> str:
-        name, inner = self.temporary(), self.temporary()
+    def nested(self, cls: type[Record], source: str, count: int) -> list[str]:
+        """Local names of ``count`` new records; the old ones are the elements of ``source``."""
         self.names[cls.__name__] = cls
-        for lines in (self.unpack, self.copy, self.init):
-            lines.append(f"{name} = new({cls.__name__})")
+        olds = [self.temporary() for _ in range(count)]
         for lines in (self.pack, self.copy):
-            lines.append(f"{inner} = {source}")
-        self.walk(cls, name, inner)
-        if target is not None:
-            for lines in (self.unpack, self.copy, self.init):
-                lines.append(f"{target} = {name}")
-        return name
+            lines.append(f"{', '.join(olds)}, = {source}")
+        news = []
+        for old in olds:
+            new = self.temporary()
+            for lines in (self.objects, self.copy, self.init):
+                lines.append(f"{new} = new({cls.__name__})")
+            self.walk(cls, new, old)
+            news.append(new)
+        return news
 
     def temporary(self) -> str:
         """A fresh local name: a value that is used twice is looked up once."""
@@ -335,7 +337,9 @@ def _install(cls: type[Record], layout: Layout) -> None:
     source = "\n".join(
         [
             "def unpack(cls, buffer, offset=0):",
-            " v = codec.unpack_from(buffer, offset); o = new(this)",
+            " o = new(this)",
+            *(f" {line}" for line in gen.objects),
+            f" {', '.join(gen.slots)}, = codec.unpack_from(buffer, offset)",
             *(f" {line}" for line in gen.unpack),
             " return o",
             "def pack(s):",
