@@ -12,6 +12,9 @@ from typing import Final
 KEY_BYTES: Final = 32
 DEFAULT_KEY: Final = bytes(KEY_BYTES)
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_REMEMBERED: Final = 65_536
+"""Keys whose texts are kept, of either kind."""
+
 _LONGEST: Final = 44
 """Digits of the largest key."""
 
@@ -26,7 +29,7 @@ _FOUR: Final = 58**4
 _read_pairs: Final = Struct(f">{_LONGEST // 2}H").unpack
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=_REMEMBERED)
 def key_from_text(text: str) -> bytes:
     """The 32 bytes of a base58 key or an ``@label``; ``ValueError`` with the reason otherwise."""
     if text.startswith("@"):
@@ -46,12 +49,31 @@ def key_from_text(text: str) -> bytes:
     size = zeros + (number.bit_length() + 7) // 8
     if size != KEY_BYTES:
         raise ValueError(f"{text!r} is no key: it has {size} bytes instead of {KEY_BYTES}")
-    return number.to_bytes(KEY_BYTES, "big")
+    key = number.to_bytes(KEY_BYTES, "big")
+    _remember(key, text)
+    return key
 
 
-@lru_cache(maxsize=65_536)
 def key_to_text(data: bytes) -> str:
     """Base58 of a key."""
+    text = _texts.get(data)
+    if text is None:
+        text = _base58(data)
+        _remember(data, text)
+    return text
+
+
+_texts: Final[dict[bytes, str]] = {}
+"""The texts of the keys that were read or written lately: who is named in an instruction is named in its receipt."""
+
+
+def _remember(data: bytes, text: str) -> None:
+    if len(_texts) >= _REMEMBERED:
+        _texts.clear()
+    _texts[data] = text
+
+
+def _base58(data: bytes) -> str:
     number = int.from_bytes(data, "big")
     pairs: list[str] = []
     while number:

@@ -25,8 +25,8 @@ Leg = tuple[str, int, int, int, int]
 
 _POSITIONS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "spot_positions")
 _BALANCES = ("scaled_balance", "market_index", "balance_type")
-_OLD_POSITIONS = Struct("<" + row_format(SpotPosition, _BALANCES) * POSITIONS)
-_NO_POSITIONS = (0,) * (3 * POSITIONS)
+_read_balances = Struct("<" + row_format(SpotPosition, _BALANCES) * POSITIONS).unpack_from
+_NO_BALANCES = (0,) * (len(_BALANCES) * POSITIONS)
 
 
 class Totals(NamedTuple):
@@ -109,25 +109,25 @@ def _pool(
 
 def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: set[int]) -> None:
     account = ""
-    before = _NO_POSITIONS if change.before is None else _OLD_POSITIONS.unpack_from(change.before, _POSITIONS_AT)
-    at = 0
-    for new in after.spot_positions:
-        old_balance, old_index, old_type = before[at], before[at + 1], before[at + 2]
-        at += 3
-        balance, index = new.scaled_balance, new.market_index
+    olds = _NO_BALANCES if change.before is None else _read_balances(change.before, _POSITIONS_AT)
+    news = _read_balances(change.data, _POSITIONS_AT)
+    for at in range(0, len(news), len(_BALANCES)):
+        balance, index = news[at], news[at + 1]
+        old_balance, old_index = olds[at], olds[at + 1]
         if balance == old_balance:
             if balance == 0:
                 continue
-            if index not in moving and index == old_index and new.balance_type == old_type:
+            if index == old_index and news[at + 2] == olds[at + 2] and index not in moving:
                 continue
         account = account or f"user.{key_to_text(after.authority)}/{after.sub_account_id}"
+        old_type, new_type = olds[at + 2], news[at + 2]
         if old_index == index:
-            legs.setdefault(index, []).append((account, old_balance, old_type, balance, new.balance_type))
+            legs.setdefault(index, []).append((account, old_balance, old_type, balance, new_type))
         else:
             # a slot that was given to another market held nothing, or the old claim ends here
             if old_balance:
                 legs.setdefault(old_index, []).append((account, old_balance, old_type, 0, old_type))
-            legs.setdefault(index, []).append((account, 0, new.balance_type, balance, new.balance_type))
+            legs.setdefault(index, []).append((account, 0, new_type, balance, new_type))
 
 
 def _market_transfers(
