@@ -179,6 +179,10 @@ class ErrorCode(IntEnum):
     ClockWentBackwards = 9005
     IdempotencyConflict = 9006
     AccountFrozen = 9007
+    AssociatedSpotNotSet = 9008
+    QuoteSourcesNotExhausted = 9009
+    AssociatedSpotDrawTooLarge = 9010
+    SwapPriceOutOfBounds = 9011
 
 
 MEANING: Final[dict[ErrorCode, str]] = {
@@ -351,6 +355,10 @@ MEANING: Final[dict[ErrorCode, str]] = {
     ErrorCode.ClockWentBackwards: "instructions are ordered in time",
     ErrorCode.IdempotencyConflict: "the idempotency key was used for another instruction",
     ErrorCode.AccountFrozen: "the venue is opened read-only",
+    ErrorCode.AssociatedSpotNotSet: "the perp market has no associated spot market",
+    ErrorCode.QuoteSourcesNotExhausted: "the market can still be paid in quote",
+    ErrorCode.AssociatedSpotDrawTooLarge: "more than the deficit, or than the period admits",
+    ErrorCode.SwapPriceOutOfBounds: "the executed price is too far from the oracle's",
 }
 """One human sentence for every code."""
 

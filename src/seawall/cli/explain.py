@@ -95,6 +95,7 @@ _WHAT = {
     "perp_bankruptcy": "A debt that its owner cannot pay",
     "spot_bankruptcy": "A borrow that its owner cannot repay",
     "perp_pnl_deficit": "Gains of users beyond what the market may owe",
+    "associated_spot": "Gains of users beyond what the market may owe, with every quote source exhausted",
 }
 
 
@@ -128,6 +129,7 @@ def _print_sources(console: Console, waterfall: Waterfall, unit: _Unit) -> None:
 
 _UNCOVERED = {
     "spot_bankruptcy": "there are no deposits to bear them, the vault's surplus does",
+    "associated_spot": "winners wait for them until losers settle or the caps admit another draw",
     "perp_pnl_deficit": "winners wait for them until losers settle or the caps admit another draw",
 }
 

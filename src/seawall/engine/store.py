@@ -8,7 +8,7 @@ from seawall.engine.tables import HeldTable, Table
 from seawall.state.exchange import State, VenueConfig
 from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
 from seawall.state.oracle import Oracle
-from seawall.state.perp_market import PerpMarket
+from seawall.state.perp_market import AssociatedSpot, PerpMarket
 from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import User, UserStats, Wallet
 
@@ -29,6 +29,7 @@ class Store:
         self.user_stats = Table(8, "user_stats", UserStats, ("authority",))
         self.stakes = Table(9, "stakes", InsuranceFundStake, ("authority", "market_index"))
         self.wallets = Table(10, "wallets", Wallet, ("authority", "market_index"))
+        self.associated_spots = HeldTable(11, "associated_spots", AssociatedSpot)
 
     @property
     def tables(self) -> tuple[Table, ...]:  # type: ignore[type-arg]
@@ -36,6 +37,7 @@ class Store:
         return (
             self.config, self.state, self.oracles, self.spot_markets, self.vaults, self.perp_markets,
             self.transfer_config, self.users, self.user_stats, self.stakes, self.wallets,
+            self.associated_spots,
         )  # fmt: skip
 
     def root(self) -> str:

@@ -19,7 +19,7 @@ from seawall.state.enums import USER_CLOSED
 from seawall.state.exchange import State, VenueConfig
 from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
 from seawall.state.oracle import Oracle, OraclePriceData
-from seawall.state.perp_market import PerpMarket
+from seawall.state.perp_market import AssociatedSpot, PerpMarket
 from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import User, UserStats, Wallet
 
@@ -189,6 +189,25 @@ class Transaction:
         """Append a perp market."""
         self._append(self.store.perp_markets, market)
         self.perp_markets.append(market)
+
+    def write_associated_spot(self, perp_market_index: int) -> AssociatedSpot:
+        """A working copy of what backs a perp market; ``AssociatedSpotNotSet``."""
+        for row, associated in enumerate(self.store.associated_spots.objects):
+            if associated.perp_market_index == perp_market_index and associated.spot_market_index:
+                return self._write_held(self.store.associated_spots, row)
+        raise SettlementError(
+            ErrorCode.AssociatedSpotNotSet,
+            f"no spot market backs perp market {perp_market_index}",
+            "the same after update_perp_market_associated_spot",
+        )
+
+    def set_associated_spot(self, associated: AssociatedSpot) -> None:
+        """Set what backs a perp market, in place of what did."""
+        for row, old in enumerate(self.store.associated_spots.objects):
+            if old.perp_market_index == associated.perp_market_index:
+                self._written[self.store.associated_spots.number, row] = (self.store.associated_spots, associated)
+                return
+        self._append(self.store.associated_spots, associated)
 
     def remove_last_spot_market(self) -> None:
         """Remove the last spot market with its vaults; nothing else of them may have been written."""
@@ -370,6 +389,13 @@ class Transaction:
             raise SettlementError(ErrorCode.TokenInsufficientFunds)
         vaults.spot_vault -= amount
         vaults.insurance_fund_vault += amount
+
+    def send_insurance_outside(self, market_index: int, amount: int) -> None:
+        """Tokens out of the insurance fund's vault to an external venue; ``TokenInsufficientFunds``."""
+        vaults = self.write_vaults(market_index)
+        if vaults.insurance_fund_vault < amount:
+            raise SettlementError(ErrorCode.TokenInsufficientFunds)
+        vaults.insurance_fund_vault -= amount
 
     def draw_tokens_from_insurance_fund(self, market_index: int, amount: int) -> None:
         """Tokens out of the insurance fund's vault into the collateral vault; ``TokenInsufficientFunds``."""

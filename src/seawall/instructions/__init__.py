@@ -6,6 +6,7 @@ One module a family. ``decode`` reads an instruction from JSON, ``encode`` write
 from seawall.instructions import (
     administration,
     amm,
+    associated_spot,
     deposits,
     insurance,
     interest,
@@ -25,6 +26,7 @@ __all__ = [
     "Instruction",
     "administration",
     "amm",
+    "associated_spot",
     "decode",
     "decode_object",
     "deposits",

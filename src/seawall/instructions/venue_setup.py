@@ -10,7 +10,7 @@ class Initialize(Instruction, frozen=True, kw_only=True):
     """Create the exchange. Signer: anyone, once. Source: instructions.md §3.1; ``admin.rs::handle_initialize``.
 
     ``spot_fee_pool_settlement``, ``admin_removes_protocol_shares``: rules that the documents promise and the program
-    lacks (docs/rulebooks.md); None: as the profile says.
+    lacks (docs/rulebooks.md); None: as the profile says. ``associated_spot_backstop`` is off unless asked for.
     """
 
     name: str = "venue"
@@ -20,6 +20,7 @@ class Initialize(Instruction, frozen=True, kw_only=True):
     wallets_tracked: bool = False
     spot_fee_pool_settlement: bool | None = None
     admin_removes_protocol_shares: bool | None = None
+    associated_spot_backstop: bool = False
 
 
 class AddOracle(Instruction, frozen=True, kw_only=True):

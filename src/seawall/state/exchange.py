@@ -99,7 +99,8 @@ class VenueConfig(Record):
 
     ``spot_fee_pool_settlement``: anyone may settle spot fee pools to revenue pools. ``admin_removes_protocol_shares``:
     the admin may cash insurance shares that the protocol owns. ``wallets_tracked``: tokens outside the vaults are
-    accounted too, so that a deposit needs a wallet that holds it. Both behaviours: docs/rulebooks.md.
+    accounted too, so that a deposit needs a wallet that holds it. ``associated_spot_backstop``: a perp market may be
+    backed by the revenue and insurance of a spot market. Both behaviours: docs/rulebooks.md.
     """
 
     name: name32
@@ -108,3 +109,4 @@ class VenueConfig(Record):
     spot_fee_pool_settlement: bool
     admin_removes_protocol_shares: bool
     wallets_tracked: bool
+    associated_spot_backstop: bool

@@ -254,3 +254,18 @@ class LiquidationFacts(Record):
     fill_record_id: u64
     asset_transfer: u128
     liability_transfer: u128
+
+
+@record
+class AssociatedSpotFacts(Record):
+    """A draw on an associated spot market: what there was (tokens, the rest quote 1e6), and who gave how many tokens.
+
+    ``value`` is what the oracle says that the tokens are worth.
+    """
+
+    period_room: u64
+    revenue_pool: u128
+    insurance_available: u64
+    value: i128
+    revenue_payment: u64
+    insurance_payment: u64

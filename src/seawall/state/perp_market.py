@@ -133,3 +133,19 @@ class PerpMarket(Record):
     paused_operations: u8
     quote_spot_market_index: u16
     fee_adjustment: i16
+
+
+@record
+class AssociatedSpot(Record):
+    """Seawall's own: the spot market that backs a perp market, and what it may pay (quote 1e6, times in seconds).
+
+    Only where the venue has ``associated_spot_backstop``; kept beside the perp markets, one row a backed market.
+    """
+
+    perp_market_index: u16
+    spot_market_index: u16
+    max_withdraw_per_period: u64
+    period: i64
+    period_start_ts: i64
+    withdrawn_in_period: u64
+    total_withdrawn: u64

@@ -7,6 +7,7 @@ from seawall.engine.explain import Explainer
 from seawall.engine.handlers import (
     administration,
     amm,
+    associated_spot,
     deposits,
     insurance,
     interest,
@@ -27,6 +28,7 @@ from seawall.instructions.base import Instruction
 _FAMILIES = (
     administration,
     amm,
+    associated_spot,
     deposits,
     insurance,
     interest,

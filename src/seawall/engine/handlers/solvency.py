@@ -33,7 +33,7 @@ def _require_quote_market(market_index: int) -> None:
         )
 
 
-def _settle_revenue_first(tx: Transaction, market_index: int) -> int:
+def settle_revenue_first(tx: Transaction, market_index: int) -> int:
     """Settle revenue where it is due, so that it counts as insurance, and check the vault; the tokens settled."""
     settled = attempt_settle_revenue(tx, market_index)
     validate_spot_market_vault_amount(tx.spot_market(market_index), tx.vaults(market_index).spot_vault)
@@ -53,7 +53,7 @@ def resolve_deficit(tx: Transaction, ix: ResolvePerpPnlDeficit) -> None:
     _require_quote_market(ix.spot_market_index)
     index = ix.perp_market_index
     market = refresh_amm(tx, index)
-    settled = _settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
+    settled = settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
     spot_market = tx.write_quote_market()
     vaults = tx.vaults(QUOTE_SPOT_MARKET_INDEX)
     spot_vault, insurance_vault = vaults.spot_vault, vaults.insurance_fund_vault
@@ -136,7 +136,7 @@ def resolve_perp(tx: Transaction, ix: ResolvePerpBankruptcy) -> None:
     """
     user, liquidator = _parties(tx, ix)
     _require_quote_market(ix.quote_spot_market_index)
-    settled = _settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
+    settled = settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
     index = ix.market_index
     market = tx.write_perp_market(index)
     insurance_vault = tx.vaults(QUOTE_SPOT_MARKET_INDEX).insurance_fund_vault
@@ -197,7 +197,7 @@ def resolve_spot(tx: Transaction, ix: ResolveSpotBankruptcy) -> None:
     """
     user, liquidator = _parties(tx, ix)
     index = ix.market_index
-    settled = _settle_revenue_first(tx, index)
+    settled = settle_revenue_first(tx, index)
     spot_market = tx.write_spot_market(index)
     insurance_vault = tx.vaults(index).insurance_fund_vault
     deposits = get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT)

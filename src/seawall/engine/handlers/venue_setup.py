@@ -26,6 +26,7 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
         spot_fee_pool_settlement=_given(ix.spot_fee_pool_settlement, documents),
         admin_removes_protocol_shares=_given(ix.admin_removes_protocol_shares, documents),
         wallets_tracked=ix.wallets_tracked,
+        associated_spot_backstop=ix.associated_spot_backstop,
     )
     tx.create_exchange(config, default_state(key_from_text(ix.admin)))
     tx.add_oracle(Oracle(name="quote", price=1_000_000, conf=1, twap=1_000_000))

@@ -6,12 +6,13 @@ Source: solvency.md §2; ``controller/insurance.rs::resolve_perp_pnl_deficit``.
 from seawall.arithmetic import sub_checked, sub_saturating, to_i64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
+from seawall.rules.common.amm_budget import calculate_reserved_fees
 from seawall.rules.common.balances import deposit_into_pool
 from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.open_orders import is_in_settlement
 from seawall.rules.common.perp_positions import calculate_net_user_pnl
 from seawall.rules.common.price_bands import validate_market_within_price_band
-from seawall.rules.drift.pools import get_pool_token_amount
+from seawall.rules.drift.pools import get_fee_pool_target, get_pool_token_amount
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.facts import InterestFacts, PnlDeficitFacts
 from seawall.state.perp_market import PerpMarket
@@ -62,6 +63,20 @@ def validate_market_in_deficit(market: PerpMarket, spot_market: SpotMarket, fact
 
 
 @rule
+def note_excess_user_pnl(market: PerpMarket, facts: PnlDeficitFacts) -> None:
+    """What all users gained beyond what is admitted, which must be something.
+
+    ``InvalidOracle``, ``PerpPnlDeficitBelowThreshold``. Source: solvency.md §2.4 step 4.
+    """
+    if market.unrealized_pnl_max_imbalance > 0:
+        # the price that the refresh stored, not a fresh one: deliberate, it is the program's
+        facts.net_user_pnl = calculate_net_user_pnl(market.amm, market.amm.historical_oracle_data.last_oracle_price)
+    facts.excess_user_pnl = calculate_excess_user_pnl(market, facts.net_user_pnl)
+    if facts.excess_user_pnl <= 0:
+        raise SettlementError(ErrorCode.PerpPnlDeficitBelowThreshold)
+
+
+@rule
 def calculate_insurance_draw(market: PerpMarket, insurance_vault_amount: int, facts: PnlDeficitFacts) -> int:
     """Tokens (quote 1e6) that a market in deficit may draw now: the excess within the three other caps.
 
@@ -69,13 +84,8 @@ def calculate_insurance_draw(market: PerpMarket, insurance_vault_amount: int, fa
     ``MaxIFWithdrawReached``, ``NoIFWithdrawAvailable``; ``MathError`` where more was drawn than the lifetime admits.
     Source: solvency.md §2.4 steps 4-7.
     """
+    note_excess_user_pnl(market, facts)
     claim = market.insurance_claim
-    if market.unrealized_pnl_max_imbalance > 0:
-        # the price that the refresh stored, not a fresh one: deliberate, it is the program's
-        facts.net_user_pnl = calculate_net_user_pnl(market.amm, market.amm.historical_oracle_data.last_oracle_price)
-    facts.excess_user_pnl = calculate_excess_user_pnl(market, facts.net_user_pnl)
-    if facts.excess_user_pnl <= 0:
-        raise SettlementError(ErrorCode.PerpPnlDeficitBelowThreshold)
     facts.period_room = claim.max_revenue_withdraw_per_period - claim.revenue_withdraw_since_last_settle
     if facts.period_room <= 0:
         raise SettlementError(ErrorCode.MaxRevenueWithdrawPerPeriodReached)
@@ -108,11 +118,46 @@ def resolve_perp_pnl_deficit(
     validate_market_in_deficit(market, spot_market, facts)
     update_spot_market_cumulative_interest_without_oracle(spot_market, now, interest)
     draw = calculate_insurance_draw(market, insurance_vault_amount, facts)
-    market.amm.total_fee_minus_distributions += draw
     claim = market.insurance_claim
     claim.revenue_withdraw_since_last_settle = to_i64(claim.revenue_withdraw_since_last_settle + draw)
     claim.quote_settled_insurance += draw
     claim.last_revenue_withdraw_ts = now
-    deposit_into_pool(draw, spot_market, market.pnl_pool)
+    pay_into_pnl_pool(draw, market, spot_market)
     facts.drawn = draw
     return draw
+
+
+@rule
+def validate_quote_sources_exhausted(
+    insurance_vault_amount: int, market: PerpMarket, spot_market: SpotMarket, facts: PnlDeficitFacts
+) -> None:
+    """A market in deficit that nothing in quote can help any more: what a draw on other tokens needs.
+
+    The fee pool must have nothing to spill, and revenue pool and insurance nothing that the caps admit, also after the
+    period that the next settlement would start. ``NoAmmPerpPnlDeficit``, ``SufficientPerpPnlPool``, ``InvalidOracle``,
+    ``PerpPnlDeficitBelowThreshold``, ``QuoteSourcesNotExhausted``. Source: spec/README, ``associated_spot_backstop``.
+    """
+    validate_market_in_deficit(market, spot_market, facts)
+    note_excess_user_pnl(market, facts)
+    claim = market.insurance_claim
+    drawn = claim.revenue_withdraw_since_last_settle
+    if spot_market.insurance_fund.last_revenue_settle_ts > claim.last_revenue_withdraw_ts:
+        drawn = 0
+    facts.period_room = claim.max_revenue_withdraw_per_period - drawn
+    facts.insurance_room = sub_saturating(claim.quote_max_insurance, claim.quote_settled_insurance)
+    facts.insurance_available = sub_saturating(insurance_vault_amount, 1)
+    kept = max(get_fee_pool_target(market.amm), calculate_reserved_fees(market.amm))
+    if get_pool_token_amount(market.amm.fee_pool, spot_market) > max(kept, 0):
+        raise SettlementError(ErrorCode.QuoteSourcesNotExhausted)
+    if facts.period_room > 0:
+        if facts.insurance_room > 0 and facts.insurance_available > 0:
+            raise SettlementError(ErrorCode.QuoteSourcesNotExhausted)
+        if get_pool_token_amount(spot_market.revenue_pool, spot_market) > 0:
+            raise SettlementError(ErrorCode.QuoteSourcesNotExhausted)
+
+
+@rule
+def pay_into_pnl_pool(quote_amount: int, market: PerpMarket, spot_market: SpotMarket) -> None:
+    """Quote tokens (1e6) that came from elsewhere fill the P&L pool and count as the AMM's earnings."""
+    market.amm.total_fee_minus_distributions += quote_amount
+    deposit_into_pool(quote_amount, spot_market, market.pnl_pool)
