@@ -20,10 +20,11 @@ from seawall.records import Record
 if not available():
     pytest.skip(str(unavailable_reason()), allow_module_level=True)
 
+from support.bulk_inputs import Inputs, checked
+
 from seawall.bulk.hints import parameter_hints
 from seawall.bulk.lane import RuleCaller
 from seawall.bulk.wide import BeyondWidth
-from support.bulk_inputs import Inputs, checked
 
 for _module in pkgutil.walk_packages(seawall.rules.__path__, "seawall.rules."):
     import_module(_module.name)
@@ -63,18 +64,19 @@ def run_in_both_lanes(name: str) -> None:
     hints = parameter_hints(rule)
     source = inputs()
     source.rng.seed(crc32(name.encode()))
-    for _ in range(RUNS):
+    for run in range(RUNS):
         given = source.arguments(hints)
         exact, compiled, watched = copied(given), copied(given), [checked(a) for a in given]
         found = outcome(caller, compiled)
         if found is BeyondWidth:
-            assert outcome(rule, watched) is BeyondWidth, f"{given}: handed over without need at {caller.where}"
-            assert compiled == given, "a call that is handed over must have changed nothing"
+            assert outcome(rule, watched) is BeyondWidth, f"run {run}: handed over without need at {caller.where}"
+            assert compiled == given, f"run {run}: a call that is handed over must have changed nothing"
         else:
-            assert found == outcome(rule, exact), given
-            assert type(found) is type(outcome(rule, copied(given)))
-            assert compiled == exact, given
-            assert outcome(rule, watched) == found, f"{given}: should have been handed over"
+            expected = outcome(rule, exact)
+            assert found == expected, f"run {run}"
+            assert type(found) is type(expected), f"run {run}"
+            assert compiled == exact, f"run {run}: the records differ"
+            assert outcome(rule, watched) == found, f"run {run}: should have been handed over"
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -145,7 +145,8 @@ def entry(function: Function, parameters: tuple[Any, ...]) -> Callable[[int], in
     twin = FunctionType(_entry.__code__, names, "entry")
     twin.__qualname__ = f"{function.__module__.removeprefix('seawall.')}.{function.__qualname__}-{kind}"
     dispatcher = njit(nogil=True, no_cfunc_wrapper=True)(twin)
-    dispatcher._cache = _KernelCache(twin)
+    if function.__module__.startswith("seawall."):  # what the name of the cache's directory vouches for
+        dispatcher._cache = _KernelCache(twin)
     dispatcher.compile((types.int64,))
     dispatcher.disable_compile()
     _ENTRIES[key] = dispatcher
