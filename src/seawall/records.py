@@ -216,6 +216,7 @@ class _Codegen:
         self.pack: list[str] = []
         self.pack_args: list[str] = []
         self.unsigned_wide: list[str] = []
+        self.signed_wide: list[str] = []
         self.copy: list[str] = []
         self.init: list[str] = []
         self.names: dict[str, Any] = {}
@@ -282,8 +283,7 @@ class _Codegen:
             self.pack.append(f"{value} = {source}")
             self.pack_args.append(f"{value} & {_U64_MAX}")
             self.pack_args.append(f"{value} >> 64")
-            if not f.signed:
-                self.unsigned_wide.append(value)
+            (self.signed_wide if f.signed else self.unsigned_wide).append(value)
 
     def opaque(self, size: int, target: str, source: str, default: str) -> None:
         self.format += f"{size}s"
@@ -334,6 +334,7 @@ def _install(cls: type[Record], layout: Layout) -> None:
     }  # fmt: skip
     wide = " | ".join(gen.unsigned_wide)
     check = [f"if ({wide}) >> 127: raise SettlementError(MathError)"] if wide else []
+    beyond = " or ".join(f"{name} >> 127 not in (0, -1)" for name in gen.signed_wide)
     source = "\n".join(
         [
             "def unpack(cls, buffer, offset=0):",
@@ -348,6 +349,7 @@ def _install(cls: type[Record], layout: Layout) -> None:
             " try:",
             f"  return codec.pack({', '.join(gen.pack_args)})",
             " except StructError:",
+            *([f"  if {beyond}: raise SettlementError(MathError) from None"] if beyond else []),
             "  raise SettlementError(CastingFailure) from None",
             "def copy(s):",
             " o = new(this)",
