@@ -14,7 +14,7 @@ from support.bulk_tables import random_tables
 
 from seawall.bulk import kernels
 from seawall.bulk.batch import Result, Tables, run
-from seawall.errors import ErrorCode, SettlementError
+from seawall.errors import ErrorCode
 from seawall.state.enums import MUST_SETTLE, STATUS_SETTLEMENT, TRY_SETTLE
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import User
@@ -125,16 +125,3 @@ def test_a_hundred_thousand_accounts(positions: int) -> None:
     _, result = in_both_lanes(kernels.settle_pnl, tables, **numbers(kernels.settle_pnl, now, slot))
     assert 0.3 < len(result.refusals) / 100_000 < 0.45
     in_both_lanes(kernels.settle_funding, tables, slot=slot)
-
-
-def test_regr_a_signed_field_of_128_bits_that_overflows_is_a_math_error() -> None:
-    """Packing said CastingFailure, which is the name for narrower fields."""
-    market = PerpMarket()
-    market.amm.quote_asset_amount = 1 << 127
-    with pytest.raises(SettlementError, match="MathError"):
-        market.pack()
-    market.amm.quote_asset_amount = -(1 << 127)
-    assert PerpMarket.unpack(market.pack()).amm.quote_asset_amount == -(1 << 127)
-    market.amm.last_funding_rate = 1 << 63
-    with pytest.raises(SettlementError, match="CastingFailure"):
-        market.pack()
