@@ -19,6 +19,7 @@ from seawall.errors import ErrorCode
 from seawall.instructions.base import Instruction, user_key
 from seawall.instructions.deposits import Swap, TransferDeposit, Withdraw
 from seawall.instructions.perp_fills import FillPerpOrder, PlaceAndTakePerpOrder
+from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
 from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder
 from seawall.instructions.venue_setup import FundWallet
 from seawall.keys import DEFAULT_KEY, key_from_text
@@ -122,7 +123,7 @@ def _references(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _references(item, key)
 
 
-_USER_FIELDS = {"user", "from_user", "to_user", "filler", "maker", "makers"}
+_USER_FIELDS = {"user", "from_user", "to_user", "filler", "maker", "makers", "liquidator"}
 
 
 def only_those_named_change(old: Before, step: Step, machine: Machine) -> None:
@@ -233,9 +234,10 @@ def _repaid(change: Change, market_index: int) -> bool:
 
 
 def interest_only_grows(old: Before, step: Step, machine: Machine) -> None:
-    """Both interest indices of every market never fall (only a spot bankruptcy may lower the deposits')."""
+    """Both interest indices of every market never fall, but that a spot bankruptcy may lower the deposits'."""
     for was, now in zip(old.spot_markets, machine.store.spot_markets.objects, strict=False):
-        assert now.cumulative_deposit_interest >= was.cumulative_deposit_interest
+        if not isinstance(step.instruction, ResolveSpotBankruptcy):
+            assert now.cumulative_deposit_interest >= was.cumulative_deposit_interest
         assert now.cumulative_borrow_interest >= was.cumulative_borrow_interest
 
 
@@ -260,8 +262,10 @@ def insurance_factors_and_shares_are_ordered(old: Before, step: Step, machine: M
 
 def a_share_never_gets_cheaper(old: Before, step: Step, machine: Machine) -> None:
     """The tokens behind one insurance share never get fewer: who joins, leaves, cancels, or settles revenue takes
-    nothing from the others. (Only a bankruptcy or a deficit may; neither is an instruction yet. A fund without shares
-    or without tokens has no price.)"""
+    nothing from the others. Only losses do: bankruptcies and deficits. (A fund without shares or tokens has no price.)
+    """
+    if isinstance(step.instruction, ResolvePerpBankruptcy | ResolveSpotBankruptcy | ResolvePerpPnlDeficit):
+        return
     for index, was in enumerate(old.spot_markets):
         fund, now = was.insurance_fund, machine.store.spot_markets.objects[index].insurance_fund
         held, holds = old.vaults[index].insurance_fund_vault, machine.store.vaults.objects[index].insurance_fund_vault
@@ -299,6 +303,7 @@ def withdrawals_leave_a_safe_account(old: Before, step: Step, machine: Machine) 
 
 
 BOOK_LEAKS = {
+    "resolve_perp_bankruptcy": "the debt is forgiven, and who bears it pays through funding or not at all",
     "update_perp_market_amm_summary_stats": "sets the earnings by the oracle price, not by the curve",
     "settle_multiple_pnls": "in TrySettle mode the pool may pay a claim that the position keeps",
     "capped funding": "what the AMM cannot pay its users of the funding is still noted as owed to them",
@@ -310,19 +315,19 @@ BOOK_LEAKS = {
 
 def books_of(market: PerpMarket, quote: SpotMarket) -> int:
     """What both pools of a market hold, less what its users would take if they all closed along the AMM's curve, less
-    what the AMM is booked to have earned (quote 1e6)."""
+    what the AMM is booked to have earned of trading and of liquidations (quote 1e6)."""
     amm = market.amm
     pools = sum(get_token_amount(p.scaled_balance, quote, DEPOSIT) for p in (market.pnl_pool, amm.fee_pool))
     exit_value = (amm.quote_asset_reserve - amm.terminal_quote_asset_reserve) * amm.peg_multiplier // 10**9
     owed = amm.quote_asset_amount + amm.net_unsettled_funding_pnl + exit_value
-    return pools - owed - amm.total_fee_minus_distributions
+    return pools - owed - amm.total_fee_minus_distributions - amm.total_liquidation_fee
 
 
 def amms_books_follow_their_pools(old: Before, step: Step, machine: Machine) -> None:
     """What an AMM is booked to have earned moves as its pools do, less what users would take if they closed along its
     curve: fills, fees, rebates, funding, pegs, k, settlements and sweeps keep the two together to a few units. The
     program's exceptions are ``BOOK_LEAKS``; a market in settlement follows its curve no more."""
-    if step.instruction.ix in ("update_perp_market_amm_summary_stats", "settle_multiple_pnls"):
+    if step.instruction.ix in BOOK_LEAKS:
         return
     for index, was in enumerate(old.perp_markets):
         quote = machine.store.spot_markets.objects[0]

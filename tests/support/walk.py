@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, TypeVar
 
-from seawall.engine.queries.margin import withdrawable
+from seawall.engine.queries.margin import margin, withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
 from seawall.engine.receipts import Receipt
 from seawall.errors import SettlementError
@@ -37,6 +37,12 @@ from seawall.instructions.insurance import (
     UpdateUserQuoteAssetInsuranceStake,
 )
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
+from seawall.instructions.liquidation import (
+    LiquidateBorrowForPerpPnl,
+    LiquidatePerp,
+    LiquidatePerpPnlForDeposit,
+    LiquidateSpot,
+)
 from seawall.instructions.perp_fills import (
     AmmFill,
     FillPerpOrder,
@@ -57,6 +63,7 @@ from seawall.instructions.pnl import (
     UpdatePerpMarketAmmSummaryStats,
 )
 from seawall.instructions.revenue import SettleRevenueToInsuranceFund
+from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
 from seawall.instructions.spot_fills import (
     ExternalFill,
     FillSpotOrder,
@@ -77,7 +84,15 @@ from seawall.instructions.user_settings import (
 from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOraclePrice
 from seawall.keys import key_to_text
 from seawall.rules.common.spot_margin import signed_token_amount
-from seawall.state.enums import STATUS_ACTIVE, STATUS_REDUCE_ONLY, STATUS_SETTLEMENT, USER_CLOSED
+from seawall.state.enums import (
+    BORROW,
+    DEPOSIT,
+    STATUS_ACTIVE,
+    STATUS_REDUCE_ONLY,
+    STATUS_SETTLEMENT,
+    USER_BANKRUPT,
+    USER_CLOSED,
+)
 from seawall.state.user import POSITIONS
 from support.invariants import Step, is_over
 from support.money import ADMIN, ETH, SOL, USDC
@@ -299,7 +314,7 @@ class Walk:
         """A perp size: whole steps or not, seldom senseless."""
         if dice.one_in(20):
             return dice.choice((0, 1, STEP - 1, 2**64 - 1))
-        largest = 5_000 if market == SOL_PERP else 300
+        largest = dice.choice((500, 5_000, 50_000)) // (1 if market == SOL_PERP else 20)
         return dice.randint(1, largest) * STEP + (dice.randrange(STEP) if dice.one_in(3) else 0)
 
     def rest_perp_order(self, dice: Dice) -> None:
@@ -425,6 +440,36 @@ class Walk:
             self.book_fills(receipt, taker, makers)
             if immediate:
                 self.book = [o for o in self.book if o is not taker]
+
+    def gamble(self, dice: Dice) -> None:
+        """Somebody trades nearly as much as his margin admits, or borrows nearly all of it."""
+        user, market = dice.choice(PEOPLE), dice.choice(CONTRACTS)
+        try:
+            free = margin(self.venue.store, self.venue.clock, user).initial.free_collateral
+        except SettlementError:
+            return
+        if dice.one_in(3):
+            token = dice.choice(TOKENS)
+            worth = free * 10 ** DECIMALS[token] // max(1, self.price(TOKEN_ORACLE[token]))
+            self.act(Withdraw(user=user, market_index=token, amount=worth * 8 // 10), authority(user))
+            return
+        base = free * dice.choice((6, 8, 9)) * 10**9 // max(1, self.price(ORACLE[market])) // STEP * STEP
+        ix = PlaceAndTakePerpOrder(
+            user=user,
+            market_index=market,
+            direction=dice.side(),
+            base_asset_amount=base,
+            immediate_or_cancel=True,
+            fills=[AmmFill()],
+        )
+        self.act(ix, authority(user))
+
+    def is_sound(self, user: str) -> bool:
+        """Whether an account meets its maintenance requirement, as far as it can be judged."""
+        try:
+            return margin(self.venue.store, self.venue.clock, user).maintenance.met
+        except SettlementError:
+            return True
 
     def fill_perp_order(self, dice: Dice) -> None:
         """The book fills a resting order with makers and the AMM, or drops a maker's order that is no longer good."""
@@ -554,6 +599,69 @@ class Walk:
                     self.forget_expired(user, market)
             venue.wait(dice.choice((0, 100_000)))
             self.act(SettleExpiredMarketPoolsToRevenuePool(market_index=market), dice.signer(ADMIN))
+
+    # --- losses -----------------------------------------------------------------------------------------------
+
+    def squeeze(self, dice: Dice) -> None:
+        """A price runs away for some minutes; whoever is short of margin then is liquidated, or told that he is not."""
+        oracle = dice.choice(("SOL", "ETH"))
+        change = dice.choice((-1_500, -800, -300, 300, 800, 1_500))
+        for _ in range(dice.randint(1, 4)):
+            self.act(PostOraclePrice(oracle=oracle, price=max(1, self.price(oracle, change))), ADMIN)
+            self.venue.wait(dice.choice((60, 600)))
+        self.act(UpdateAmms(market_indexes=[SOL_PERP, ETH_PERP]), MALLORY)
+        for user in dice.sample(PEOPLE, len(PEOPLE)):
+            for _ in range(1 if self.is_sound(user) else 4):
+                self.liquidate_user(user, dice)
+
+    def liquidate(self, dice: Dice) -> None:
+        """Somebody's account is liquidated, or found sound."""
+        short = [user for user in PEOPLE if not self.is_sound(user)]
+        self.liquidate_user(dice.choice(short or PEOPLE), dice)
+
+    def liquidate_user(self, name: str, dice: Dice) -> None:
+        """What fits the account: its losses are resolved, its positions taken over, or something it has not."""
+        user = self.venue.user(name)
+        liquidator = dice.choice([p for p in PEOPLE if p != name or dice.one_in(20)])
+        pair: dict[str, Any] = {"user": name, "liquidator": liquidator}
+        perps = [p for p in user.perp_positions if p.base_asset_amount or p.quote_asset_amount]
+        debts = [p.market_index for p in user.spot_positions if p.scaled_balance and p.balance_type == BORROW]
+        assets = [p.market_index for p in user.spot_positions if p.scaled_balance and p.balance_type == DEPOSIT]
+        perp = dice.choice(perps).market_index if perps else dice.contract()
+        debt = dice.choice(debts) if debts else dice.token()
+        asset = dice.choice(assets) if assets else dice.token()
+        most = dice.choice((10**18, 10**18, dice.randint(0, 10**10)))
+        choices: list[Instruction] = [
+            LiquidatePerp(**pair, market_index=perp, liquidator_max_base_asset_amount=most),
+            LiquidatePerp(**pair, market_index=perp, liquidator_max_base_asset_amount=most),
+            LiquidateSpot(
+                **pair, asset_market_index=asset, liability_market_index=debt, liquidator_max_liability_transfer=most
+            ),
+            LiquidateBorrowForPerpPnl(
+                **pair, perp_market_index=perp, spot_market_index=debt, liquidator_max_liability_transfer=most
+            ),
+            LiquidatePerpPnlForDeposit(
+                **pair, perp_market_index=perp, spot_market_index=asset, liquidator_max_pnl_transfer=most
+            ),
+        ]
+        if user.status & USER_BANKRUPT or dice.one_in(10):
+            choices = [
+                ResolvePerpBankruptcy(**pair, quote_spot_market_index=USDC, market_index=perp),
+                ResolveSpotBankruptcy(**pair, market_index=debt),
+            ]
+        if self.act(dice.choice(choices), dice.signer(authority(liquidator))).ok:
+            self.forget_cancelled(name)
+
+    def resolve_deficit(self, dice: Dice) -> None:
+        """Insurance money for a market whose AMM is in the red."""
+        self.act(ResolvePerpPnlDeficit(spot_market_index=USDC, perp_market_index=dice.contract()), MALLORY)
+
+    def forget_cancelled(self, name: str) -> None:
+        """A liquidation cancels all orders of an account in a market, or none."""
+        user = self.venue.user(name)
+        resting = {("perp", p.market_index) for p in user.perp_positions if p.open_orders}
+        resting |= {("spot", p.market_index) for p in user.spot_positions if p.open_orders}
+        self.book = [o for o in self.book if o.user != name or (o.kind, o.market) in resting]
 
     # --- insurance --------------------------------------------------------------------------------------------
 
@@ -740,10 +848,11 @@ def is_open(venue: WholeVenue, user: str) -> bool:
 
 
 ACTIONS: tuple[Callable[[Walk, Dice], None], ...] = (
-    Walk.deposit, Walk.repay_in_bits, Walk.withdraw, Walk.withdraw_what_is_withdrawable, Walk.transfer, Walk.swap, Walk.give,
-    Walk.rest_perp_order, Walk.rest_perp_order, Walk.rest_spot_order, Walk.cancel,
-    Walk.take, Walk.take, Walk.take, Walk.fill_perp_order, Walk.fill_perp_order, Walk.fill_spot_order,
+    Walk.deposit, Walk.repay_in_bits, Walk.withdraw, Walk.withdraw_what_is_withdrawable, Walk.transfer, Walk.swap,
+    Walk.give, Walk.rest_perp_order, Walk.rest_perp_order, Walk.rest_spot_order, Walk.cancel,
+    Walk.take, Walk.take, Walk.take, Walk.gamble, Walk.fill_perp_order, Walk.fill_perp_order, Walk.fill_spot_order,
     Walk.settle_pnl, Walk.settle_pnl, Walk.settle_pnls, Walk.crank, Walk.crank, Walk.crank, Walk.expire,
+    Walk.squeeze, Walk.liquidate, Walk.liquidate, Walk.resolve_deficit,
     Walk.stake, Walk.stake, Walk.protocol_shares, Walk.administer, Walk.set_up_account,
     Walk.post_price, Walk.post_price, Walk.post_price, Walk.wait, Walk.wait, Walk.ask_for_nonsense,
 )  # fmt: skip
