@@ -184,7 +184,7 @@ def _liquidator_short(job: Liquidation) -> Explanation:
 def _no_buffer(job: Liquidation) -> Explanation:
     return (
         "the exchange has no liquidation margin buffer: no shortage can be measured",
-        "the same once update_state_liquidation_margin_buffer_ratio has set one",
+        "the same once update_liquidation_margin_buffer_ratio has set one",
         [],
     )
 
