@@ -126,8 +126,8 @@ def cases(draw: st.DrawFn) -> Case:
 
 def _perp(draw: st.DrawFn, venue: TradingVenue) -> tuple[Instruction, int]:
     direction = draw(st.sampled_from(["Long", "Short"]))
-    assert venue.take(VERA, direction, draw(st.integers(300, 900)) * B // 10).ok
-    move = draw(st.integers(4 * P, 40 * P))
+    assert venue.take(VERA, direction, draw(st.integers(600, 900)) * B // 10).ok
+    move = draw(st.integers(8 * P, 40 * P))
     price = 100 * P - move if direction == "Long" else 100 * P + move
     return LiquidatePerp(
         user=VERA, liquidator=LISA, market_index=PERP, liquidator_max_base_asset_amount=draw(mosts)
@@ -135,7 +135,7 @@ def _perp(draw: st.DrawFn, venue: TradingVenue) -> tuple[Instruction, int]:
 
 
 def _owe(draw: st.DrawFn, venue: TradingVenue) -> None:
-    venue.ok(Withdraw(user=VERA, market_index=SOL, amount=draw(st.integers(4, 70)) * ONE_SOL // 10), VERA)
+    venue.ok(Withdraw(user=VERA, market_index=SOL, amount=draw(st.integers(55, 70)) * ONE_SOL // 10), VERA)
 
 
 def _borrow(draw: st.DrawFn, venue: TradingVenue) -> tuple[Instruction, int]:
@@ -144,7 +144,7 @@ def _borrow(draw: st.DrawFn, venue: TradingVenue) -> tuple[Instruction, int]:
         user=VERA, liquidator=LISA, asset_market_index=USDC, liability_market_index=SOL,
         liquidator_max_liability_transfer=draw(mosts),
     )  # fmt: skip
-    return instruction, draw(st.integers(110 * P, 400 * P))
+    return instruction, draw(st.integers(150 * P, 400 * P))
 
 
 def _claim(venue: TradingVenue, quote: int) -> None:
@@ -157,12 +157,12 @@ def _claim(venue: TradingVenue, quote: int) -> None:
 
 def _profit(draw: st.DrawFn, venue: TradingVenue) -> tuple[Instruction, int]:
     _owe(draw, venue)
-    _claim(venue, draw(st.integers(1, 1_000 * P)))
+    _claim(venue, draw(st.integers(1, 300 * P)))
     instruction = LiquidateBorrowForPerpPnl(
         user=VERA, liquidator=LISA, perp_market_index=PERP, spot_market_index=SOL,
         liquidator_max_liability_transfer=draw(mosts),
     )  # fmt: skip
-    return instruction, draw(st.integers(120 * P, 600 * P))
+    return instruction, draw(st.integers(180 * P, 600 * P))
 
 
 def _loss(draw: st.DrawFn, venue: TradingVenue) -> tuple[Instruction, int]:
