@@ -23,8 +23,8 @@ check: $(READY) ## style, types, import contract, rule conventions
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_rules.py
 
-bench: $(READY) ## run the benchmarks, one after the other
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+bench: $(READY) ## measure rates, memory and recovery up to a million accounts (some minutes)
+	$(BIN)/python benchmarks/engine.py
 
 format: $(READY) ## put the code into its standard form
 	$(BIN)/ruff check --fix src tests tools benchmarks

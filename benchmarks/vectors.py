@@ -3,7 +3,7 @@
 Replays the vectors of ``tests/parity/data`` and times the execution alone (decoded instruction in, receipt out, nothing
 stored on disk; preparing the state of each vector and comparing the outcome are not timed).
 
-    python benchmarks/bench_exact_lane.py
+    python benchmarks/vectors.py
 """
 
 from itertools import islice
@@ -59,7 +59,7 @@ def rate(path: Path) -> tuple[int, float]:
     return replay.executed, replay.executed / replay.elapsed
 
 
-def main() -> None:
+def show() -> None:
     """Print one row a family of vectors."""
     print(f"{'vectors':24}{'instructions':>14}{'a second':>12}    the program in its VM")
     for path in sorted(VECTORS.glob("*.gz")):
@@ -69,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    show()
