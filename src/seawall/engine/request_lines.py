@@ -16,7 +16,7 @@ from seawall.engine.receipts import Clock
 from seawall.engine.transaction import signer_key
 from seawall.engine.venue import Request
 from seawall.errors import ErrorCode, SettlementError
-from seawall.instructions.base import decode_object
+from seawall.instructions.base import decode_object, read_integer
 
 
 class InstructionFileError(Exception):
@@ -59,9 +59,7 @@ def request_from_line(text: bytes) -> Request:
 
 
 def _integer(raw: dict[str, Any], name: str, default: int | None) -> int:
-    value = raw.pop(name, default)
-    if isinstance(value, str) and value.isascii() and value.lstrip("-").isdigit():
-        value = int(value)
+    value = read_integer(raw.pop(name, default))
     if value is None:
         raise invalid(f"the field {name!r} is missing")
     if not isinstance(value, int) or isinstance(value, bool):

@@ -6,7 +6,8 @@ never reaches a rule. On the wire integers are numbers or decimal strings.
 """
 
 import re
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -68,11 +69,13 @@ def decode_object(raw: Any) -> Instruction:
     name = raw.get("ix")
     if name is None:
         raise _invalid("the field 'ix' with the instruction's name is missing")
-    canonical = DOCUMENT_NAMES.get(name, name) if isinstance(name, str) else name
+    canonical = DOCUMENT_NAMES.get(name, name) if isinstance(name, str) else ""
     if canonical not in instruction_types():
         raise _invalid(f"unknown instruction {name!r}")
+    given = _with_integers(_renamed({**raw, "ix": canonical}), instruction_types()[canonical])
     try:
-        instruction = msgspec.convert(_renamed({**raw, "ix": canonical}), _union(), strict=False)
+        # strict, so that no number with a fraction or an exponent, which JSON rounds, passes for an integer
+        instruction = msgspec.convert(given, _union())
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     assert isinstance(instruction, Instruction)
@@ -100,6 +103,58 @@ def _renamed(raw: dict[str, Any]) -> dict[str, Any]:
     fields = instruction_types()[raw["ix"]].__struct_fields__
     known = {old: new for old, new in DOCUMENT_FIELDS.items() if new in fields}
     return {known.get(name, name): value for name, value in raw.items()}
+
+
+# --- decimal strings -------------------------------------------------------------------------------------------
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,99})")
+_Reader = Callable[[Any], Any]
+
+
+def _with_integers(raw: dict[str, Any], cls: type[msgspec.Struct]) -> dict[str, Any]:
+    """``raw`` with the decimal strings read as integers wherever the struct has an integer."""
+    readers = _readers(cls)
+    return {name: readers[name](value) if name in readers else value for name, value in raw.items()}
+
+
+@cache
+def _readers(cls: type[msgspec.Struct]) -> dict[str, _Reader]:
+    hints = get_type_hints(cls, include_extras=True)
+    found = {name: _reader(hints[name]) for name in cls.__struct_fields__}
+    return {name: reader for name, reader in found.items() if reader is not None}
+
+
+def _reader(hint: Any) -> _Reader | None:
+    """How decimal strings in a value of a declared type are read; None where it holds no integers."""
+    if get_origin(hint) is Annotated:
+        return read_integer if isinstance(get_args(hint)[1], Width) else None
+    if get_origin(hint) is list:
+        inner = _reader(get_args(hint)[0])
+        return None if inner is None else partial(_each, inner)
+    structs = [cls for cls in (hint, *get_args(hint)) if isinstance(cls, type) and issubclass(cls, msgspec.Struct)]
+    if structs:
+        return partial(_struct, structs)
+    return next((reader for option in get_args(hint) if (reader := _reader(option)) is not None), None)
+
+
+def read_integer(value: Any) -> Any:
+    """A decimal string as the integer that it stands for; anything else as it is."""
+    return int(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
+
+
+def _each(inner: _Reader, value: Any) -> Any:
+    return [inner(item) for item in value] if isinstance(value, list) else value
+
+
+def _struct(structs: list[type[msgspec.Struct]], value: Any) -> Any:
+    for cls in structs if isinstance(value, dict) else ():
+        config = cls.__struct_config__
+        if config.tag_field is None or value.get(config.tag_field) == config.tag:
+            return _with_integers(value, cls)
+    return value
+
+
+# --- the canonical form ----------------------------------------------------------------------------------------
 
 
 def encode(instruction: Instruction) -> bytes:
@@ -187,7 +242,7 @@ def _check(name: str, mark: Any, value: Any) -> None:
 def user_key(text: str) -> bytes:
     """The 34 bytes that a user account is found by: authority, then sub-account number; ``InvalidInstruction``."""
     authority, _, number = text.partition("/")
-    if number and not (number.isascii() and number.isdigit() and int(number) < 1 << 16):
+    if number and not (number.isascii() and number.isdigit() and len(number) <= 5 and int(number) < 1 << 16):
         raise _invalid(f"{text!r}: a sub-account is a number from 0 to 65535")
     try:
         return key_from_text(authority) + int(number or 0).to_bytes(2, "little")
