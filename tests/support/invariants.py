@@ -326,13 +326,13 @@ def books_of(market: PerpMarket, quote: SpotMarket) -> int:
 def amms_books_follow_their_pools(old: Before, step: Step, machine: Machine) -> None:
     """What an AMM is booked to have earned moves as its pools do, less what users would take if they closed along its
     curve: fills, fees, rebates, funding, pegs, k, settlements and sweeps keep the two together to a few units. The
-    program's exceptions are ``BOOK_LEAKS``; a market in settlement follows its curve no more."""
+    program's exceptions are ``BOOK_LEAKS``; a market that has an expiry price follows its curve no more."""
     if step.instruction.ix in BOOK_LEAKS:
         return
     for index, was in enumerate(old.perp_markets):
         quote = machine.store.spot_markets.objects[0]
         market = machine.store.perp_markets.objects[index]
-        if market is was or market.status in (STATUS_SETTLEMENT, STATUS_DELISTED):
+        if market is was or market.expiry_price != 0:
             continue
         events = [(name, e) for name, e in step.receipt.events if e.get("market_index") == index]
         least = sum(unpaid_funding(e, market) for name, e in events if name == "FundingRateRecord")

@@ -9,8 +9,16 @@ from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
 from seawall.instructions.administration import UpdateExchangeStatus, UpdatePerpMarketExpiry, UpdateSpotMarketStatus
+from seawall.instructions.amm import UpdateAmms
 from seawall.instructions.deposits import Deposit, Withdraw
-from seawall.instructions.perp_fills import FillPerpOrder, MatchFill, ReservePerpOrder
+from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
+from seawall.instructions.perp_fills import (
+    AmmFill,
+    FillPerpOrder,
+    MatchFill,
+    PlaceAndTakePerpOrder,
+    ReservePerpOrder,
+)
 from seawall.instructions.pnl import SettleExpiredMarket, SettlePnl
 from seawall.instructions.venue_setup import PostOraclePrice
 
@@ -109,3 +117,18 @@ def test_regr_small_repayments_leave_a_vault_short_and_the_audit_says_why(venue:
     venue.wait(86_400)
     assert venue.withdraw(BOB, SOL, 1).ok
     assert check_state(venue.store, history).named == []
+
+
+def test_regr_withdrawable_judges_each_trial_by_itself(venue: WholeVenue) -> None:
+    """An instruction judges an oracle once, at its first question, and spot positions ask before perp positions. The
+    query's trials shared one verdict: a perp position's TWAP had let pass what a borrow's own TWAP refuses."""
+    order = {"market_index": ETH_PERP, "direction": "Long", "base_asset_amount": STEP}
+    venue.ok(PlaceAndTakePerpOrder(user=ALICE, **order, fills=[AmmFill()]), ALICE)  # type: ignore[arg-type]
+    venue.ok(UpdateSpotMarketCumulativeInterest(market_index=ETH), ALICE)
+    venue.ok(PostOraclePrice(oracle="ETH", price=250_000_000))
+    for _ in range(12):
+        venue.wait(3_600)
+        venue.ok(UpdateAmms(market_indexes=[ETH_PERP]), ALICE)
+    found = withdrawable(venue.store, venue.clock, ALICE, ETH)
+    assert (found.amount, found.bound_by) == (0, "InvalidOracle")
+    assert venue.refused(Withdraw(user=ALICE, market_index=ETH, amount=1), ALICE) == "InvalidOracle"

@@ -43,6 +43,7 @@ from seawall.state.enums import (
     EXCHANGE_WITHDRAW_PAUSED,
     MARGIN_INITIAL,
     MARGIN_MAINTENANCE,
+    ORACLE_UNKNOWN,
     STATUS_REDUCE_ONLY,
 )
 from seawall.state.facts import InterestFacts, MarginCalculation
@@ -156,6 +157,9 @@ class Trial:
         """Carry a withdrawal out on copies, or raise its error; ``left_by`` keeps them as they then are."""
         tx = self.tx
         user, market = self.left_by = self.user.copy(), self.market.copy()
+        for oracle in tx.oracles:
+            # every trial is an instruction of its own, and each judges the oracles anew
+            oracle.validity = ORACLE_UNKNOWN
         markets = list(tx.spot_markets)
         markets[self.market_index] = market
         is_cut = False
