@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 from rich.console import Console
@@ -13,14 +13,23 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from seawall.cli import app
 from seawall.cli.audit import audit_and_print
 from seawall.cli.opening import fail, open_venue
-from seawall.cli.overview import print_flows, print_insurance, print_perp_markets, print_pools, print_vaults
+from seawall.cli.overview import (
+    print_flows,
+    print_insurance,
+    print_losses,
+    print_perp_markets,
+    print_pools,
+    print_vaults,
+)
 from seawall.cli.text import amount, print_refusal, table, when
 from seawall.engine.queries.insurance import SharePoint, insurance_fund
 from seawall.engine.receipts import Clock
 from seawall.engine.venue import Venue
 from seawall.instructions.base import user_key
 from seawall.lab.flows import Flows
-from seawall.lab.luna_week import LunaWeek
+from seawall.lab.keeper import Batches
+from seawall.lab.luna_week import KEEPER_DOWN, KEEPER_UP, LunaWeek
+from seawall.lab.prices import Round
 
 
 @app.command()
@@ -38,36 +47,51 @@ def demo(
     flows = Flows()
     started = perf_counter()
     with open_venue(venue) as target:
-        receipts = target.apply_many(scenario.genesis())
-        flows.add(receipts)
+        total = flows.apply(target, [scenario.genesis()])
         first = share_points(target, Clock.at(scenario.rounds[0].unix_timestamp))
-        total = len(receipts) + _live(console, scenario, target, flows)
+        total += live(console, scenario, target, flows, "LUNA week", "AVAX")
         spent = perf_counter() - started
         _report(console, scenario, target, flows, first)
         console.print(f"\n{total:,} instructions in {spent:.1f} s, every one durable before it was acknowledged.")
+    conclude(console, venue)
+
+
+class Scenario(Protocol):
+    """What people do at each round of a price series."""
+
+    rounds: list[Round]
+
+    def round(self, venue: Venue, number: int) -> Batches:
+        """Batches of requests up to a round and at it, each to be applied before the next is asked for."""
+        ...
+
+    def ending(self, venue: Venue) -> Batches:
+        """Batches after the last round."""
+        ...
+
+
+def live(console: Console, scenario: Scenario, venue: Venue, flows: Flows, title: str, token: str) -> int:
+    """Every round and the ending, with a progress bar; the number of instructions."""
+    total = 0
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+        TextColumn("{task.fields[now]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=len(scenario.rounds), now="")
+        for number, (at, price) in enumerate(scenario.rounds):
+            total += flows.apply(venue, scenario.round(venue, number))
+            progress.update(task, advance=1, now=f"{when(at)}  {token} {amount(price, 6)}")
+        total += flows.apply(venue, scenario.ending(venue))
+    return total
+
+
+def conclude(console: Console, venue: Path) -> None:
+    """Audit the venue and say where it is; exit code 1 if anything is not accounted for."""
     console.print("Audit: the journal is executed again from genesis on an empty venue.")
     if not audit_and_print(console, venue):
         raise typer.Exit(1)
-    console.print(f"The venue is kept in {venue}; seawall show {venue} looks at it.")
-
-
-def _live(console: Console, scenario: LunaWeek, venue: Venue, flows: Flows) -> int:
-    """Every round and the ending; the number of instructions."""
-    total = 0
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[now]}"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("LUNA week", total=len(scenario.rounds), now="")
-        for number, (at, price) in enumerate(scenario.rounds):
-            receipts = venue.apply_many(list(scenario.round(venue, number)))
-            flows.add(receipts)
-            total += len(receipts)
-            progress.update(task, advance=1, now=f"{when(at)}  AVAX {amount(price, 6)}")
-        receipts = venue.apply_many(list(scenario.ending(venue)))
-        flows.add(receipts)
-    return total + len(receipts)
+    console.print(f"The venue is kept in {venue}; seawall show {venue} looks at it.", soft_wrap=True)
 
 
 def _report(console: Console, scenario: LunaWeek, venue: Venue, flows: Flows, first: Sequence[SharePoint]) -> None:
@@ -77,6 +101,10 @@ def _report(console: Console, scenario: LunaWeek, venue: Venue, flows: Flows, fi
         f"\nAVAX from {amount(prices[0], 6)} to {amount(min(prices), 6)}, at the end {amount(prices[-1], 6)} USD; "
         f"{len(scenario.people)} accounts."
     )
+    console.print(
+        f"Assumed: from {when(KEEPER_DOWN)} to {when(KEEPER_UP)} UTC the keeper is down: nobody is liquidated, nothing "
+        "is resolved."
+    )
     print_vaults(console, venue.store)
     print_pools(console, venue.store)
     print_perp_markets(console, venue.store)
@@ -84,6 +112,7 @@ def _report(console: Console, scenario: LunaWeek, venue: Venue, flows: Flows, fi
     print_flows(console, venue.store, flows)
     _people(console, scenario, venue)
     _settlements(console, flows)
+    print_losses(console, venue.store, flows.losses)
     _refusals(console, flows)
 
 
@@ -98,7 +127,7 @@ def _people(console: Console, scenario: LunaWeek, venue: Venue) -> None:
     """What trading brought each group."""
     shown = table("Traders (USDC)", "group", "accounts", "settled P&L", "funding", "fees paid", "rebates")
     store = venue.store
-    for group in ("long", "short", "maker"):
+    for group in ("long", "leveraged", "short", "maker", "liquidator"):
         people = [person for person in scenario.people if person.group == group]
         users = [store.users.read(store.users.index[user_key(person.account)]) for person in people]
         stats = [store.user_stats.read(store.user_stats.index[user.authority]) for user in users]
@@ -118,7 +147,7 @@ def _settlements(console: Console, flows: Flows) -> None:
 
 
 def _refusals(console: Console, flows: Flows) -> None:
-    shown = table("Refused, and nothing changed", "instruction", "error", "times")
+    shown = table("Refused, and nothing changed", "instruction", "error", "times", left=("error",))
     for (ix, error), times in flows.refused.most_common():
         shown.add_row(ix, error, f"{times:,}")
     console.print(shown)

@@ -1,5 +1,6 @@
 """Amounts, times and tables as people read them. Display only: nothing here is computed with."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -30,11 +31,11 @@ def when(unix_timestamp: int) -> str:
     return datetime.fromtimestamp(unix_timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def table(title: str, *columns: str, note: str = "") -> Table:
-    """A table whose first column is text and whose others are figures."""
+def table(title: str, *columns: str, left: Sequence[str] = (), note: str = "") -> Table:
+    """A table of figures; the first column and those named in ``left`` are text."""
     made = Table(title=title, title_justify="left", title_style="bold", caption=note or None, caption_justify="left")
     for i, column in enumerate(columns):
-        made.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        made.add_column(column, justify="left" if i == 0 or column in left else "right", no_wrap=i == 0)
     return made
 
 

@@ -1,9 +1,12 @@
 """Who was paid from what: receipts added up by instruction and by kind of claim."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from seawall.engine.machine import Request
 from seawall.engine.receipts import Receipt
+from seawall.engine.venue import Venue
+from seawall.lab.losses import Losses
 
 COLUMNS = (
     "users", "pnl_pool", "fee_pool", "revenue_pool", "spot_fee_pool", "other_depositors", "other_borrowers", "dust",
@@ -29,9 +32,21 @@ class Flows:
         """Spot market → instruction → kind of claim → tokens; the vaults themselves under ``spot_vault``, …"""
         self.paid_out: dict[str, int] = Counter()
         self.paid_in: dict[str, int] = Counter()
+        self.losses = Losses()
 
-    def add(self, receipts: Iterable[Receipt]) -> None:
+    def apply(self, venue: Venue, batches: Iterable[list[Request]]) -> int:
+        """Apply batches, each before the next is asked for, and add their receipts; how many instructions it were."""
+        count = 0
+        for batch in batches:
+            if batch:
+                receipts = venue.apply_many(batch)
+                self.add(receipts)
+                count += len(receipts)
+        return count
+
+    def add(self, receipts: Sequence[Receipt]) -> None:
         """Add receipts to the totals."""
+        self.losses.add(receipts)
         for receipt in receipts:
             if receipt.refusal is not None:
                 at = (receipt.ix, receipt.refusal.error)

@@ -1,7 +1,11 @@
 """The bundled scenario: a venue with USDC, AVAX and AVAX-PERP through the LUNA week of May 2022.
 
-Lenders, borrowers, longs, shorts, market makers, insurance stakers and a keeper act on the real AVAX prices. Every
-choice comes from one seeded generator and the venue's own state, so that a run repeats itself to the last unit.
+Lenders, borrowers, longs (some with up to eight times their capital), shorts, market makers, insurance stakers, a
+keeper and a liquidator act on the real AVAX prices. Every choice comes from one seeded generator and the venue's own
+state, so that a run repeats itself to the last unit.
+
+One assumption makes losses: the keeper is down from ``KEEPER_DOWN`` to ``KEEPER_UP``, while AVAX loses most. It
+liquidates nothing and resolves nothing in those hours; everything else goes on.
 """
 
 from collections.abc import Iterator
@@ -17,7 +21,7 @@ from seawall.instructions.administration import (
     UpdateSpotMarketRevenueSettlePeriod,
 )
 from seawall.instructions.amm import UpdateFundingRate
-from seawall.instructions.base import Instruction, user_key
+from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import Deposit, Withdraw
 from seawall.instructions.insurance import AddInsuranceFundStake, InitializeInsuranceFundStake
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
@@ -26,11 +30,19 @@ from seawall.instructions.perp_fills import AmmFill, MatchFill, PlaceAndTakePerp
 from seawall.instructions.pnl import SettlePnl
 from seawall.instructions.revenue import SettleRevenueToInsuranceFund
 from seawall.instructions.venue_setup import AddOracle, FundWallet, Initialize, InitializeUser, PostOraclePrice
+from seawall.lab.keeper import Accounts, Batches, Keeper
 from seawall.lab.prices import AVAX_LUNA_WEEK, Round, bundled_rounds
-from seawall.state.user import PerpPosition
+from seawall.rules.common.user_status import is_being_liquidated
 
 ADMIN: Final = "@admin"
 KEEPER: Final = "@keeper"
+LIQUIDATOR: Final = "@liquidator"
+KEEPER_DOWN: Final = 1_652_266_800
+"""11 May 2022, 11:00:00 UTC."""
+
+KEEPER_UP: Final = 1_652_299_200
+"""11 May 2022, 20:00:00 UTC."""
+
 USDC: Final = 0
 AVAX: Final = 1
 AVAX_PERP: Final = 0
@@ -41,6 +53,10 @@ HOUR: Final = 3_600
 TRADES: Final = 6
 SETTLEMENTS: Final = 6
 """Trades and settlements at each oracle round."""
+
+LARGEST_TRADE: Final = 400 * AVAX_UNIT
+SMALLEST_STAKE: Final = 100 * USDC_UNIT
+"""Collateral that a leveraged trader needs to go on."""
 
 
 class Group(NamedTuple):
@@ -58,10 +74,12 @@ GROUPS: Final = (
     Group("usdc_borrower", 30, (0, 0), (300, 2_500)),
     Group("avax_borrower", 30, (10_000, 60_000), (0, 0)),
     Group("long", 60, (2_000, 30_000), (0, 0)),
+    Group("leveraged", 60, (1_000, 8_000), (0, 0)),
     Group("short", 60, (2_000, 30_000), (0, 0)),
     Group("maker", 10, (100_000, 200_000), (0, 0)),
     Group("staker", 20, (1_000, 20_000), (0, 0)),
     Group("avax_staker", 10, (0, 0), (50, 400)),
+    Group("liquidator", 1, (400_000, 400_000), (0, 0)),
 )
 
 
@@ -86,21 +104,36 @@ class LunaWeek:
         self.random = Random(seed)
         self.rounds: list[Round] = list(bundled_rounds(AVAX_LUNA_WEEK))
         self.people = [person for group in GROUPS for person in self._people_of(group)]
-        self.traders = [p for p in self.people if p.group in ("long", "short")]
+        self.traders = [p for p in self.people if p.group in ("long", "leveraged", "short")]
         self.makers = [p for p in self.people if p.group == "maker"]
+        self.accounts = Accounts()
+        watched = [p.account for p in self.people if not p.group.endswith(("staker", "liquidator"))]
+        self.keeper = Keeper(LIQUIDATOR, watched, self.accounts)
         self._hour = self.rounds[0].unix_timestamp // HOUR
+        settling = [p for p in self.people if p.group in ("long", "leveraged", "short", "maker", "liquidator")]
+        self._settling = [(p.account, p.label) for p in settling]
         self._settle_next = 0
+        self._enters = {p.label: self._entry() for p in self.people if p.group == "leveraged"}
 
     def _people_of(self, group: Group) -> Iterator[Person]:
         for number in range(group.size):
             usdc = self.random.randint(*group.usdc) * USDC_UNIT
             avax = self.random.randint(*group.avax) * AVAX_UNIT
-            yield Person(f"@{group.name}{number + 1}", group.name, usdc, avax)
+            label = f"@{group.name}{number + 1}" if group.size > 1 else f"@{group.name}"
+            yield Person(label, group.name, usdc, avax)
+
+    def _entry(self) -> int:
+        """When a leveraged trader opens a position: half of them when the crash of 11 May is under way."""
+        first, crash, last = self.rounds[0].unix_timestamp, KEEPER_DOWN - 12 * HOUR, KEEPER_DOWN + 3 * HOUR
+        return self.random.randint(first, crash) if self.random.random() < 0.5 else self.random.randint(crash, last)
 
     # --- setting up ---------------------------------------------------------------------------------------------
 
-    def genesis(self) -> Iterator[Request]:
+    def genesis(self) -> list[Request]:
         """Every instruction before trading starts."""
+        return list(self._genesis())
+
+    def _genesis(self) -> Iterator[Request]:
         at = self.rounds[0].unix_timestamp - HOUR
         clock = Clock.at(at - at % HOUR)
         for instruction in self._exchange():
@@ -130,6 +163,8 @@ class LunaWeek:
             margin_ratio_maintenance=500,
             base_spread=500,
             max_spread=50_000,
+            liquidator_fee=10_000,
+            if_liquidation_fee=5_000,
             order_step_size=STEP,
             order_tick_size=100,
             min_order_size=STEP,
@@ -139,7 +174,7 @@ class LunaWeek:
             market_index=AVAX_PERP,
             unrealized_max_imbalance=40_000 * USDC_UNIT,
             max_revenue_withdraw_per_period=1_000 * USDC_UNIT,
-            quote_max_insurance=50_000 * USDC_UNIT,
+            quote_max_insurance=25_000 * USDC_UNIT,
         )
 
     def _arrival(self, person: Person, clock: Clock) -> Iterator[Request]:
@@ -157,8 +192,9 @@ class LunaWeek:
                 deposit = Deposit(user=person.account, market_index=market, amount=amount)
                 yield Request(deposit, person.label, clock)
         if person.group == "usdc_borrower":
-            # a quarter of the collateral's value: still healthy when AVAX has lost 60 %
-            borrow = person.avax * self.rounds[0].price // AVAX_UNIT // 4
+            # up to 64 % of the collateral's value: AVAX will lose 59 %
+            part = self.random.randint(25, 64)
+            borrow = person.avax * self.rounds[0].price // AVAX_UNIT * part // 100
             yield Request(Withdraw(user=person.account, market_index=USDC, amount=borrow), person.label, clock)
         elif person.group == "avax_borrower":
             borrow = person.usdc * AVAX_UNIT // self.rounds[0].price // 4
@@ -166,36 +202,44 @@ class LunaWeek:
 
     # --- the week -----------------------------------------------------------------------------------------------
 
-    def round(self, venue: Venue, number: int) -> Iterator[Request]:
-        """What happens until an oracle round and at it: the hours that strike meanwhile, the price, trades."""
+    def round(self, venue: Venue, number: int) -> Batches:
+        """What happens until an oracle round and at it: the hours that strike meanwhile, the price, then everybody."""
         now, price = self.rounds[number]
+        arriving: list[Request] = []
         while (self._hour + 1) * HOUR < now:
             self._hour += 1
-            yield from self._hourly(self.rounds[max(0, number - 1)].price, Clock.at(self._hour * HOUR))
+            arriving += self._hourly(self.rounds[max(0, number - 1)].price, Clock.at(self._hour * HOUR))
         clock = Clock.at(now)
-        yield self._post(price, clock)
+        yield [*arriving, self._post(price, clock)]
+        up = self.keeper_works(now)
+        if up:
+            yield from self.keeper.liquidations(venue, clock)
+            yield from self.keeper.trade_away(venue, clock, AVAX_PERP)
+            yield from self.keeper.swap_away(venue, clock, AVAX)
         before = self.rounds[max(0, number - 20)].price
-        for trader in self.random.sample(self.traders, TRADES):
-            yield from self._trade(venue, trader, price, before, clock)
+        traders = self.random.sample(self.traders, TRADES)
+        yield [request for trader in traders for request in self._trade(venue, trader, price, before, clock)]
         yield from self._settle(venue, clock, SETTLEMENTS)
+        if up:
+            yield from self.keeper.resolutions(venue, clock)
+
+    @staticmethod
+    def keeper_works(now: int) -> bool:
+        """Whether the keeper is not down."""
+        return not KEEPER_DOWN <= now < KEEPER_UP
 
     @staticmethod
     def _post(price: int, clock: Clock) -> Request:
         return Request(PostOraclePrice(oracle="AVAX", price=price, conf=price // 2_000), ADMIN, clock)
 
     def _trade(self, venue: Venue, trader: Person, price: int, before: int, clock: Clock) -> Iterator[Request]:
-        """Traders lean towards their side; many of the losing side close when the price runs away from them."""
-        position = self.position(venue, trader)
-        base = 0 if position is None else position.base_asset_amount
-        side = 1 if trader.group == "long" else -1
-        running_away = (price - before) * side * 100 < -3 * before
-        if running_away and base != 0 and self.random.random() < 0.5:
-            target = base // 2 // STEP * STEP if self.random.random() < 0.7 else 0
+        base = self.accounts.base(venue.store, trader.account, AVAX_PERP)
+        if trader.group == "leveraged":
+            target = self._leveraged_target(venue, trader, base, price, clock)
         else:
-            leverage = self.random.randint(2, 12)
-            target = side * (trader.usdc * leverage // 10 * AVAX_UNIT // price // STEP * STEP)
+            target = self._target(trader, base, price, before)
         change = target - base
-        size = min(abs(change), 400 * AVAX_UNIT) // STEP * STEP
+        size = min(abs(change), LARGEST_TRADE) // STEP * STEP
         if size == 0:
             return
         direction = "Long" if change > 0 else "Short"
@@ -222,6 +266,27 @@ class LunaWeek:
         )
         yield Request(order, trader.label, clock)
 
+    def _target(self, trader: Person, base: int, price: int, before: int) -> int:
+        """Traders lean towards their side; many of the losing side close when the price runs away from them."""
+        side = 1 if trader.group == "long" else -1
+        running_away = (price - before) * side * 100 < -3 * before
+        if running_away and base != 0 and self.random.random() < 0.5:
+            return base // 2 // STEP * STEP if self.random.random() < 0.7 else 0
+        leverage = self.random.randint(2, 12)
+        return side * (trader.usdc * leverage // 10 * AVAX_UNIT // price // STEP * STEP)
+
+    def _leveraged_target(self, venue: Venue, trader: Person, base: int, price: int, clock: Clock) -> int:
+        """Four to eight times what is left, in several trades, and held to the end: few take their profit."""
+        leverage, leaves = self.random.randint(40, 80), self.random.random() < 0.05
+        if clock.unix_timestamp < self._enters[trader.label] or leaves:
+            return 0
+        if is_being_liquidated(self.accounts.user(venue.store, trader.account)):
+            return base
+        collateral, _ = self.accounts.margin(venue, clock, trader.account)
+        if collateral < SMALLEST_STAKE:
+            return base
+        return max(base, collateral * leverage // 10 * AVAX_UNIT // price // STEP * STEP)
+
     def _match(self, order: PlaceAndTakePerpOrder, maker: Person, clock: Clock) -> Iterator[Request]:
         other = "Short" if order.direction == "Long" else "Long"
         resting = ReservePerpOrder(
@@ -233,14 +298,11 @@ class LunaWeek:
         yield Request(resting, maker.label, clock)
         yield Request(order, ADMIN, clock)
 
-    def _settle(self, venue: Venue, clock: Clock, count: int) -> Iterator[Request]:
-        """The keeper goes round: one account after the other settles its P&L, winners by themselves."""
-        everyone = self.traders + self.makers
-        for _ in range(count):
-            person = everyone[self._settle_next % len(everyone)]
-            self._settle_next += 1
-            if self.position(venue, person) is not None:
-                yield Request(SettlePnl(user=person.account, market_index=AVAX_PERP), person.label, clock)
+    def _settle(self, venue: Venue, clock: Clock, count: int) -> Batches:
+        """The keeper goes round: one account after the other settles its P&L."""
+        turn = [self._settling[(self._settle_next + i) % len(self._settling)] for i in range(count)]
+        self._settle_next += count
+        yield from self.keeper.settlements(venue, clock, turn, AVAX_PERP)
 
     def _hourly(self, price: int, clock: Clock) -> Iterator[Request]:
         """The cranks. The last round's price holds until the next one, so the oracle posts it again first."""
@@ -250,21 +312,10 @@ class LunaWeek:
             yield Request(UpdateSpotMarketCumulativeInterest(market_index=market), KEEPER, clock)
             yield Request(SettleRevenueToInsuranceFund(spot_market_index=market), KEEPER, clock)
 
-    def ending(self, venue: Venue) -> Iterator[Request]:
+    def ending(self, venue: Venue) -> Batches:
         """After the last price everybody settles once more."""
         clock = Clock.at(self.rounds[-1].unix_timestamp)
-        yield from self._settle(venue, clock, len(self.traders) + len(self.makers))
-
-    @staticmethod
-    def position(venue: Venue, person: Person) -> PerpPosition | None:
-        """A person's AVAX-PERP position, or None."""
-        row = venue.store.users.index.get(user_key(person.account))
-        if row is None:
-            return None
-        for position in venue.store.users.read(row).perp_positions:
-            if position.market_index == AVAX_PERP and (position.base_asset_amount or position.quote_asset_amount):
-                return position
-        return None
+        yield from self._settle(venue, clock, len(self._settling))
 
 
 def _spot_market(
@@ -283,5 +334,7 @@ def _spot_market(
         initial_liability_weight=initial_liability,
         maintenance_liability_weight=maintenance_liability,
         if_total_factor=100_000,
+        liquidator_fee=0 if name == "USDC" else 20_000,
+        if_liquidation_fee=5_000,
         withdraw_guard_threshold=guard,
     )
