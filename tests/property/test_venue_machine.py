@@ -8,27 +8,17 @@ more is refused.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from support.venues import WholeVenue
+from support.venues import small_tables as small_tables
 from support.walk import ACTIONS, Dice, Walk
 
-from seawall.engine import tables
-
 throws = st.integers(0, 2**32 - 1).map(Dice)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def small_tables() -> Iterator[None]:
-    """Tables grow by 64 rows here, so that a fresh venue costs milliseconds."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(tables, "CHUNK_ROWS", 64)
-    yield
-    patch.undo()
 
 
 class VenueMachine(RuleBasedStateMachine):

@@ -1,7 +1,11 @@
 """A whole venue: three tokens, two perp markets, stakes, five accounts with money, every wallet tracked."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from seawall.engine import tables
 from seawall.engine.machine import Machine, Request
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.store import Store
@@ -55,6 +59,15 @@ DEPOSITS = (
     (CAROL, ETH, 10 * ONE_ETH),
     (DAVE, USDC, 1_000 * ONE_USDC),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_tables() -> Iterator[None]:
+    """Tables grow by 64 rows, so that a fresh venue costs milliseconds: for modules that import this."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(tables, "CHUNK_ROWS", 64)
+    yield
+    patch.undo()
 
 
 def authority(user: str) -> str:

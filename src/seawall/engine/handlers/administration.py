@@ -140,12 +140,14 @@ def _fee_structure(params: ixs.FeeStructureParams) -> FeeStructure:
 
 def update_perp_fee_structure(tx: Transaction, ix: ixs.UpdatePerpFeeStructure) -> None:
     """Replace the perp fee schedule; ``InvalidFeeStructure``."""
-    _state(tx).perp_fee_structure = _fee_structure(ix.fee_structure)
+    state = _state(tx)
+    state.perp_fee_structure = _fee_structure(ix.fee_structure)
 
 
 def update_spot_fee_structure(tx: Transaction, ix: ixs.UpdateSpotFeeStructure) -> None:
     """Replace the spot fee schedule; ``InvalidFeeStructure``."""
-    _state(tx).spot_fee_structure = _fee_structure(ix.fee_structure)
+    state = _state(tx)
+    state.spot_fee_structure = _fee_structure(ix.fee_structure)
 
 
 # --- spot markets ----------------------------------------------------------------------------------------------
