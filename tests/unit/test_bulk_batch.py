@@ -17,6 +17,7 @@ from seawall.bulk.batch import Result, Tables, run
 from seawall.errors import ErrorCode
 from seawall.state.enums import MUST_SETTLE, STATUS_SETTLEMENT, TRY_SETTLE
 from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
 
 VAULT = 2**63 - 1
@@ -32,7 +33,7 @@ def numbers(loop: Any, now: int, slot: int, mode: int = MUST_SETTLE) -> dict[str
     return given
 
 
-def in_both_lanes(loop: Any, tables: Tables, **given: int) -> tuple[Tables, Result]:
+def in_both_lanes(loop: Any, tables: Tables, **given: Any) -> tuple[Tables, Result]:
     """Run a loop in both lanes on copies of the tables; the tables and the result, which must be equal."""
     exact, compiled = copy.deepcopy(tables), copy.deepcopy(tables)
     expected = run(loop, exact, compiled=False, **given)
@@ -108,6 +109,49 @@ def test_what_does_not_fit_is_done_in_the_exact_lane() -> None:
     assert result.refusals[0].user == 0
     assert result.refusals[0].code == ErrorCode.CastingFailure
     assert row(after, 0) == user.pack()
+
+
+def test_every_state_between_two_users() -> None:
+    """The rows kept after each user are those that a run up to this user leaves, in both lanes; also where a user is
+    refused, handed over, or has no second position."""
+    tables, now, slot = random_tables(12, segments=1)
+    given = numbers(kernels.settle_pnl, now, slot)
+    size, count = PerpMarket.LAYOUT.size, 12
+    kept: list[dict[str, bytearray]] = []
+    for compiled in (False, True):
+        after = {
+            "after_spot_markets": bytearray(SpotMarket.LAYOUT.size * count),
+            "after_perp_markets": bytearray(size * count),
+        }
+        run(kernels.settle_pnl, copy.deepcopy(tables), compiled=compiled, after=after, **given)
+        kept.append(after)
+    assert kept[0] == kept[1]
+    for upto in (1, 5, 12):
+        part = copy.deepcopy(tables)
+        part.users = [part.users[0][: upto * User.LAYOUT.size]]
+        run(kernels.settle_pnl, part, compiled=False, **given)
+        assert kept[0]["after_perp_markets"][(upto - 1) * size : upto * size] == part.perp_markets[:size]
+
+
+def test_owners_may_settle_what_others_may_not() -> None:
+    """Without an excess in the pools a winner settles only for itself; both lanes know who signed."""
+    tables, now, slot = random_tables(60, segments=2)
+    market = PerpMarket.unpack(tables.perp_markets)
+    market.amm.quote_asset_amount += 10**19
+    tables.perp_markets[: PerpMarket.LAYOUT.size] = market.pack()
+    size = User.LAYOUT.size
+    for i in range(5):
+        user = User.unpack(tables.users[0], i * size)
+        user.status, user.perp_positions[0].base_asset_amount = 0, 0
+        user.perp_positions[0].quote_asset_amount = 1_000_000
+        tables.users[0][i * size : (i + 1) * size] = user.pack()
+    given = numbers(kernels.settle_pnl, now, slot)
+    _, by_keeper = in_both_lanes(kernels.settle_pnl, tables, **given)
+    turned_away = {r.user for r in by_keeper.refusals if r.code == ErrorCode.UserMustSettleTheirOwnPositiveUnsettledPNL}
+    assert turned_away
+    _, by_owners = in_both_lanes(kernels.settle_pnl, tables, owned=turned_away, **given)
+    assert turned_away.isdisjoint(r.user for r in by_owners.refusals)
+    assert by_owners.settled > by_keeper.settled
 
 
 def test_a_loop_wants_its_numbers() -> None:

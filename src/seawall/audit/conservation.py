@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from seawall.arithmetic import pow10
-from seawall.engine.conservation import Totals, totals
+from seawall.engine.conservation import USERS, Totals, totals
 from seawall.engine.receipts import Receipt
 from seawall.engine.store import Store
 from seawall.keys import key_to_text
@@ -237,7 +237,7 @@ class History:
         legs: Counter[int] = Counter()
         for leg in receipt.transfers:
             moved[leg.market_index] += leg.amount
-            legs[leg.market_index] += 1
+            legs[leg.market_index] += _accounts(receipt) if leg.account == USERS else 1
             if leg.account == "dust":
                 dust[leg.market_index] += leg.amount
         for change in receipt.vaults:
@@ -284,6 +284,11 @@ class History:
             if surplus != booked:
                 findings.append(f"spot market {index}: the surplus is {surplus}, the dust booked sums to {booked}")
         return findings
+
+
+def _accounts(receipt: Receipt) -> int:
+    """The accounts of a batch, each of which rounds for itself."""
+    return next(int(fields["accounts"]) for _, fields in receipt.events if "accounts" in fields)
 
 
 def _named_leak(receipt: Receipt, market_index: int) -> int:

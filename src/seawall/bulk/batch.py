@@ -5,13 +5,12 @@ not fit its widths, the exact lane does that one account, and the loop goes on b
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
 from seawall.bulk.hints import parameter_hints
-from seawall.bulk.kernels import Outcome
 from seawall.errors import ErrorCode
 from seawall.records import Record
 from seawall.state.exchange import State
@@ -69,9 +68,19 @@ class Result:
     """Accounts that did not fit compiled code and were done in the exact lane."""
 
 
-def run(loop: Loop, tables: Tables, *, compiled: bool, **numbers: int) -> Result:
+def run(
+    loop: Loop,
+    tables: Tables,
+    *,
+    compiled: bool,
+    owned: Collection[int] = (),
+    after: dict[str, bytearray] | None = None,
+    **numbers: int,
+) -> Result:
     """Run a loop over all users; ``numbers`` are its int parameters but ``first`` and ``end``.
 
+    ``owned``: the users, by number, whose authority or delegate signed. ``after``: rows for the loop's ``after_…``
+    parameters, as many as it writes in all, where what lies between two users is wanted (one segment only).
     ``TypeError`` for a number that the loop lacks or does not know.
     """
     wanted = {name for name, hint in parameter_hints(loop).items() if hint is int} - {"first", "end"}
@@ -81,31 +90,44 @@ def run(loop: Loop, tables: Tables, *, compiled: bool, **numbers: int) -> Result
     first = 0
     for segment in tables.users:
         count = len(segment) // User.LAYOUT.size
-        outcomes = bytearray(count * Outcome.LAYOUT.size)
+        rows = {"outcomes": _blank_outcomes(first, count, owned), **(after or {})}
         if compiled:
-            where = _run_compiled(loop, tables, segment, outcomes, numbers, result)
+            where = _run_compiled(loop, tables, segment, rows, numbers, result)
         else:
-            _run_exact(loop, tables, segment, outcomes, numbers, range(count))
+            _run_exact(loop, tables, segment, rows, numbers, range(count))
             where = {}
+        outcomes = rows["outcomes"]
         _tell(result, outcomes, first, where)
         first += count
     return result
+
+
+def _blank_outcomes(first: int, count: int, owned: Collection[int]) -> bytearray:
+    outcomes = bytearray(count * _OUTCOME.size)
+    for i in owned:
+        if first <= i < first + count:
+            _OUTCOME.pack_into(outcomes, (i - first) * _OUTCOME.size, 0, False, 0, True)
+    return outcomes
 
 
 # --- the exact lane ------------------------------------------------------------------------------------------------
 
 
 def _run_exact(
-    loop: Loop, tables: Tables, segment: Any, outcomes: bytearray, numbers: dict[str, int], accounts: range
+    loop: Loop, tables: Tables, segment: Any, rows: dict[str, bytearray], numbers: dict[str, int], accounts: range
 ) -> None:
-    """Some accounts of a segment as records, written back at the end."""
-    size, outcome_size = User.LAYOUT.size, Outcome.LAYOUT.size
+    """Some accounts of a segment as records, written back at the end; so are the rows kept for each of them."""
+    size, count = User.LAYOUT.size, len(segment) // User.LAYOUT.size
     users = [User.unpack(segment, i * size) for i in accounts]
-    written = [Outcome() for _ in accounts]
+    kinds = {name: get_args(parameter_hints(loop)[name])[0] for name in rows}
+    places = {
+        name: slice(*(len(kept) // count * i for i in (accounts.start, accounts.stop))) for name, kept in rows.items()
+    }
+    written = {name: _records(kinds[name], rows[name][place]) for name, place in places.items()}
     shared: dict[str, list[Any]] = {
         name: _records(cls, getattr(tables, name)) for name, cls in tables.RECORDS.items() if name != "users"
     }
-    given: dict[str, Any] = {**numbers, **shared, "users": users, "outcomes": written, "first": 0, "end": len(users)}
+    given: dict[str, Any] = {**numbers, **shared, **written, "users": users, "first": 0, "end": len(users)}
     given["state"] = shared["state"][0]
     for name, hint in parameter_hints(loop).items():
         if name not in given:
@@ -113,9 +135,10 @@ def _run_exact(
     stopped = loop(**{name: given[name] for name in parameter_hints(loop)})
     if stopped != len(users):
         raise RuntimeError(f"the exact lane stopped at account {stopped}")
-    for i, user, outcome in zip(accounts, users, written, strict=True):
+    for i, user in zip(accounts, users, strict=True):
         segment[i * size : (i + 1) * size] = user.pack()
-        outcomes[i * outcome_size : (i + 1) * outcome_size] = outcome.pack()
+    for name, place in places.items():
+        rows[name][place] = b"".join(item.pack() for item in written[name])
     for name, items in shared.items():
         if name != "state":
             getattr(tables, name)[:] = b"".join(item.pack() for item in items)
@@ -129,22 +152,28 @@ def _scratch(name: str, hint: Any) -> Any:
     if get_origin(hint) is not list:
         return hint()
     (cls,) = get_args(hint)
-    return [cls() for _ in range(SAVED_ROWS if name.startswith("saved_") else 1)]
+    return [cls() for _ in range(_scratch_rows(name))]
+
+
+def _scratch_rows(name: str) -> int:
+    if name.startswith("after_"):
+        return 0
+    return SAVED_ROWS if name.startswith("saved_") else 1
 
 
 # --- the bulk lane -------------------------------------------------------------------------------------------------
 
 
 def _run_compiled(
-    loop: Loop, tables: Tables, segment: Any, outcomes: bytearray, numbers: dict[str, int], result: Result
+    loop: Loop, tables: Tables, segment: Any, rows: dict[str, bytearray], numbers: dict[str, int], result: Result
 ) -> dict[int, str]:
-    """A whole segment in place; where each error (code plus one) was raised. ``outcomes`` gets codes for addresses."""
+    """A whole segment in place; where each error (code plus one) was raised. The outcomes get codes for addresses."""
     from seawall.bulk.compiler import declared_type, entry
     from seawall.bulk.guard import SLOT
 
     hints = parameter_hints(loop)
     call = entry(loop, tuple(declared_type(hint) for hint in hints.values()))
-    buffers = _buffers(hints, tables, segment, outcomes)
+    buffers = _buffers(hints, tables, segment, rows)
     count = len(segment) // User.LAYOUT.size
     first = 0
     while first < count:
@@ -158,10 +187,10 @@ def _run_compiled(
             raise RuntimeError(f"{loop.__name__} itself did not fit its widths")
         first = int.from_bytes(memory.raw[-SLOT:], "little", signed=True)
         if first < count:
-            _run_exact(loop, tables, segment, outcomes, numbers, range(first, first + 1))
+            _run_exact(loop, tables, segment, rows, numbers, range(first, first + 1))
             result.handed_over += 1
             first += 1
-    return _codes_for_addresses(outcomes)
+    return _codes_for_addresses(rows["outcomes"])
 
 
 class _Buffer:
@@ -176,7 +205,7 @@ class _Buffer:
         return ctypes.addressof(self._memory).to_bytes(8, "little") + self.count.to_bytes(8, "little")
 
 
-def _buffers(hints: dict[str, Any], tables: Tables, segment: Any, outcomes: bytearray) -> dict[str, _Buffer]:
+def _buffers(hints: dict[str, Any], tables: Tables, segment: Any, given: dict[str, bytearray]) -> dict[str, _Buffer]:
     buffers = {}
     for name, hint in hints.items():
         if hint is int:
@@ -184,19 +213,19 @@ def _buffers(hints: dict[str, Any], tables: Tables, segment: Any, outcomes: byte
         cls = get_args(hint)[0] if get_origin(hint) is list else hint
         if name == "users":
             rows = segment
-        elif name == "outcomes":
-            rows = outcomes
+        elif name in given:
+            rows = given[name]
         elif name in tables.RECORDS:
             rows = getattr(tables, name)
         else:
-            rows = bytearray(cls.LAYOUT.size * (SAVED_ROWS if name.startswith("saved_") else 1))
+            rows = bytearray(cls.LAYOUT.size * _scratch_rows(name))
         buffers[name] = _Buffer(rows, cls.LAYOUT.size)
     return buffers
 
 
 _LARGEST_CODE: Final = 10_000
-_OUTCOME: Final = Struct("<Q?q")
-"""An ``Outcome`` row: error, settled, amount. A million of them are read at once."""
+_OUTCOME: Final = Struct("<Q?q?")
+"""An ``Outcome`` row: error, settled, amount, whether the owner signed. A million of them are read at once."""
 
 
 def _codes_for_addresses(outcomes: bytearray) -> dict[int, str]:
@@ -204,16 +233,16 @@ def _codes_for_addresses(outcomes: bytearray) -> dict[int, str]:
     from seawall.bulk.guard import described
 
     where = {}
-    for i, (address, _, _) in enumerate(_OUTCOME.iter_unpack(bytes(outcomes))):
+    for i, (address, _, _, owner) in enumerate(_OUTCOME.iter_unpack(bytes(outcomes))):
         if address > _LARGEST_CODE:  # smaller: the exact lane wrote a code there
             failure = described(address)
-            _OUTCOME.pack_into(outcomes, i * _OUTCOME.size, int(failure.code) + 1, False, 0)
+            _OUTCOME.pack_into(outcomes, i * _OUTCOME.size, int(failure.code) + 1, False, 0, owner)
             where[i] = failure.where
     return where
 
 
 def _tell(result: Result, outcomes: bytearray, first: int, where: dict[int, str]) -> None:
-    for i, (error, settled, amount) in enumerate(_OUTCOME.iter_unpack(outcomes)):
+    for i, (error, settled, amount, _) in enumerate(_OUTCOME.iter_unpack(outcomes)):
         if error != 0:
             result.refusals.append(Refusal(first + i, ErrorCode(error - 1), where.get(i, "")))
         elif settled:

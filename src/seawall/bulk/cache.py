@@ -9,11 +9,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 VARIABLE: Final = "SEAWALL_BULK_CACHE"
 """Environment variable that names another parent directory for compiled code."""
@@ -54,6 +55,12 @@ def directory() -> Path:
         return Path(tempfile.mkdtemp(prefix="seawall-"))
     _forget_old_versions(place)
     return place
+
+
+def is_kept(loop: Callable[..., Any]) -> bool:
+    """Whether the compiled form of a loop is there, so that nobody waits for the compiler. Imports no compiler."""
+    name = f"{loop.__module__.removeprefix('seawall.')}.{loop.__qualname__}"
+    return any(directory().glob(f"*.{name}-*.nbi"))
 
 
 def _forget_old_versions(place: Path) -> None:

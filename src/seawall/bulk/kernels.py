@@ -2,6 +2,7 @@
 
 A loop saves what its rules may write (its write set, the ``saved_…`` parameters), and puts it back where an account
 fails. It returns the index at which it stopped: ``end``, or that of an account which the exact lane has to take over.
+Into the ``after_…`` parameters, where they have rows, it writes the shared rows as they were after each account.
 The parameters' names say where they come from (``batch``).
 """
 
@@ -27,11 +28,15 @@ from seawall.state.user import POSITIONS, User
 
 @record
 class Outcome(Record):
-    """What became of an account: the number of its error (0: none), whether it settled, the amount (quote 1e6)."""
+    """What became of an account: the number of its error (0: none), whether it settled, the amount (quote 1e6).
+
+    ``signer_is_owner`` is given: whether the account's authority or delegate signed.
+    """
 
     error: u64
     settled: bool
     amount: i64
+    signer_is_owner: bool
 
 
 @record
@@ -63,8 +68,10 @@ def settle_pnl(
     saved_users: list[User],
     saved_spot_markets: list[SpotMarket],
     saved_perp_markets: list[PerpMarket],
+    after_spot_markets: list[SpotMarket],
+    after_perp_markets: list[PerpMarket],
 ) -> int:
-    """Settle the P&L of users ``first`` to ``end`` − 1 in one market, signed by a keeper; as ``SettlePnl`` does."""
+    """Settle the P&L of users ``first`` to ``end`` − 1 in one market; as ``SettlePnl`` does."""
     quote = spot_markets[QUOTE_SPOT_MARKET_INDEX]
     market = perp_markets[market_index]
     for i in range(first, end):
@@ -80,7 +87,7 @@ def settle_pnl(
         if error == 0:
             error = attempt(
                 refresh_and_settle_pnl, user, market_index, spot_markets, perp_markets, oracles, state, now, slot,
-                mode, MARGIN_NOT_JUDGED, False, scratch.interest, scratch.funding, scratch.facts,
+                mode, MARGIN_NOT_JUDGED, outcomes[i].signer_is_owner, scratch.interest, scratch.funding, scratch.facts,
             )  # fmt: skip
         if error == 0:
             error = attempt(validate_spot_market_vault_amount, quote, quote_vault)
@@ -93,6 +100,9 @@ def settle_pnl(
             if error < 0:
                 return i
         note(outcomes[i], error, scratch.facts)
+        if i < len(after_perp_markets):
+            save(after_spot_markets, i, quote)
+            save(after_perp_markets, i, market)
     return end
 
 
@@ -115,6 +125,8 @@ def settle_expired_positions(
     saved_users: list[User],
     saved_spot_markets: list[SpotMarket],
     saved_perp_markets: list[PerpMarket],
+    after_spot_markets: list[SpotMarket],
+    after_perp_markets: list[PerpMarket],
 ) -> int:
     """Close the positions of users ``first`` to ``end`` − 1 in a market in Settlement; as ``SettlePnl`` does there."""
     quote = spot_markets[QUOTE_SPOT_MARKET_INDEX]
@@ -144,6 +156,9 @@ def settle_expired_positions(
             if error < 0:
                 return i
         note(outcomes[i], error, scratch.facts)
+        if i < len(after_perp_markets):
+            save(after_spot_markets, i, quote)
+            save(after_perp_markets, i, market)
     return end
 
 
@@ -159,12 +174,12 @@ def settle_funding(
     blank: list[Scratch],
     saved_users: list[User],
     saved_perp_markets: list[PerpMarket],
+    after_perp_markets: list[PerpMarket],
 ) -> int:
     """Settle the funding of users ``first`` to ``end`` − 1 in all their markets; as ``SettleFundingPayment`` does."""
     for i in range(first, end):
         user = users[i]
         outcome = outcomes[i]
-        before = user.cumulative_perp_funding
         save(saved_users, 0, user)
         restore(scratch, blank, 0)
         positions = user.perp_positions
@@ -174,11 +189,11 @@ def settle_funding(
         error = attempt(validate_user_open, user)
         if error == 0:
             error = attempt(settle_funding_payments, user, perp_markets, slot, scratch.funding)
-        if error == 0:
-            error = unfit(user)
         for k in range(POSITIONS):
             if error == 0 and positions[k].base_asset_amount != 0:
                 error = unfit(perp_markets[positions[k].market_index])
+        if error == 0:
+            error = unfit(user)
         if error != 0:
             restore(user, saved_users, 0)
             for k in range(POSITIONS):
@@ -188,8 +203,11 @@ def settle_funding(
                 return i
             outcome.error = error
         else:
-            outcome.settled = scratch.funding.settled
-            outcome.amount = user.cumulative_perp_funding - before
+            note_funding(outcome, user, saved_users[0])
+        for k in range(POSITIONS):
+            at, index = i * POSITIONS + k, positions[k].market_index
+            if at < len(after_perp_markets) and positions[k].base_asset_amount != 0 and index < len(perp_markets):
+                save(after_perp_markets, at, perp_markets[index])
     return end
 
 
@@ -211,3 +229,13 @@ def note(outcome: Outcome, error: int, facts: SettlePnlFacts) -> None:
     if error == 0 and facts.settled:
         outcome.settled = True
         outcome.amount = facts.pnl
+
+
+@loop
+def note_funding(outcome: Outcome, user: User, before: User) -> None:
+    """Write down what funding an account paid or got; settled if any of its positions' rates had moved."""
+    for k in range(POSITIONS):
+        was = before.perp_positions[k]
+        if user.perp_positions[k].last_cumulative_funding_rate != was.last_cumulative_funding_rate:
+            outcome.settled = True
+    outcome.amount = user.cumulative_perp_funding - before.cumulative_perp_funding

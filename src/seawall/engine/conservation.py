@@ -20,6 +20,9 @@ from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import PoolBalance, SpotMarket, Vaults
 from seawall.state.user import POSITIONS, SpotPosition, User
 
+USERS = "users"
+"""The account that stands for all users of a batch."""
+
 Leg = tuple[str, int, int, int, int]
 """One claim: its account; scaled balance and balance type before, and after."""
 
@@ -84,6 +87,8 @@ def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[Vau
         elif isinstance(after, Vaults):
             held = store.vaults.objects[index] if change.before is not None else Vaults()
             vaults[index] = (held, after)
+        elif after is None and change.data and change.table is store.users:
+            _positions(legs, change, None, moving)
     if not markets and not legs and not vaults:
         return [], []
     transfers: list[Transfer] = []
@@ -107,8 +112,8 @@ def _pool(
         legs.setdefault(market_index, []).append((owner + name, old, DEPOSIT, new, DEPOSIT))
 
 
-def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: set[int]) -> None:
-    account = ""
+def _positions(legs: dict[int, list[Leg]], change: Change, after: User | None, moving: set[int]) -> None:
+    account = USERS if after is None else ""
     olds = _NO_BALANCES if change.before is None else _read_balances(change.before, _POSITIONS_AT)
     news = _read_balances(change.data, _POSITIONS_AT)
     for at in range(0, len(news), len(_BALANCES)):
@@ -119,7 +124,8 @@ def _positions(legs: dict[int, list[Leg]], change: Change, after: User, moving: 
                 continue
             if index == old_index and news[at + 2] == olds[at + 2] and index not in moving:
                 continue
-        account = account or f"user.{key_to_text(after.authority)}/{after.sub_account_id}"
+        if after is not None and not account:
+            account = f"user.{key_to_text(after.authority)}/{after.sub_account_id}"
         old_type, new_type = olds[at + 2], news[at + 2]
         if old_index == index:
             legs.setdefault(index, []).append((account, old_balance, old_type, balance, new_type))
@@ -148,7 +154,7 @@ def _market_transfers(
         vault_before, vault_after = vaults[index]
         dust = vault_after.spot_vault - vault_before.spot_vault
     deposits, borrows = _others(before, after)
-    total = 0
+    total = batch = 0
     for account, old_balance, old_type, new_balance, new_type in legs:
         old = get_token_amount(old_balance, before, old_type) if old_balance else 0
         new = get_token_amount(new_balance, after, new_type) if new_balance else 0
@@ -162,9 +168,14 @@ def _market_transfers(
             new = -new
         else:
             deposits -= new
-        if new != old:
+        if account == USERS:
+            batch += new - old
+        elif new != old:
             out.append(Transfer(index, account, new - old))
             total += new - old
+    if batch:
+        out.append(Transfer(index, USERS, batch))
+        total += batch
     if deposits:
         out.append(Transfer(index, "other_depositors", deposits))
     if borrows:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from seawall.engine.conservation import moved
 from seawall.engine.explain import explain
 from seawall.engine.receipts import Clock, Receipt, Refusal
+from seawall.engine.results import require_results
 from seawall.engine.rulebook import Rulebook, rulebook
 from seawall.engine.store import Store
-from seawall.engine.transaction import Change, Transaction, signer_key
+from seawall.engine.transaction import Change, Lane, Transaction, signer_key
 from seawall.errors import MEANING, ErrorCode, SettlementError
 from seawall.instructions.base import Instruction, validate
 from seawall.instructions.venue_setup import Initialize
@@ -32,7 +33,12 @@ class Machine:
     """The state machine alone: applies instructions to the tables, answers with receipts."""
 
     def __init__(
-        self, store: Store | None = None, *, strict: bool = False, rules: Callable[[str], Rulebook] = rulebook
+        self,
+        store: Store | None = None,
+        *,
+        strict: bool = False,
+        rules: Callable[[str], Rulebook] = rulebook,
+        lane: Lane = "auto",
     ) -> None:
         self.store = store if store is not None else Store()
         self.store.strict = strict
@@ -40,6 +46,10 @@ class Machine:
         self.sequence = 0
         self.effects = bytes(32)
         """Running hash over every row ever written: equal histories have equal effects."""
+        self.lane: Lane = lane
+        """How batches are carried out."""
+        self.results: bytes | None = None
+        """Of the instruction attempted last: what became of each account, if it was a batch (``engine.results``)."""
         self._rulebook_called = rules
         self._rulebook: Rulebook | None = None
 
@@ -50,6 +60,7 @@ class Machine:
         """
         try:
             validate(request.instruction)
+            require_results(request.instruction)
             key = signer_key(request.signer)
         except SettlementError as error:
             return refused_at_the_door(request, error), []
@@ -59,7 +70,8 @@ class Machine:
 
     def attempt(self, instruction: Instruction, signer: str, key: bytes, clock: Clock) -> tuple[Receipt, list[Change]]:
         """What a well-formed instruction would do next: its receipt and the rows it would write. Changes nothing."""
-        tx = Transaction(self.store, clock, key)
+        tx = Transaction(self.store, clock, key, self.lane)
+        self.results = None
         try:
             self._rules(instruction).handler(instruction)(tx, instruction)
             changes = tx.commit()
@@ -67,6 +79,7 @@ class Machine:
             return self._refused(instruction, signer, tx, SettlementError(ErrorCode.MathError)), []
         except SettlementError as error:
             return self._refused(instruction, signer, tx, error), []
+        self.results = tx.results
         transfers, vaults = moved(self.store, changes)
         receipt = Receipt(
             self.sequence + 1, clock, instruction.ix, signer, None, tx.events, transfers, vaults, tx.limits,
@@ -87,10 +100,11 @@ class Machine:
         """Make what was attempted last part of the state."""
         strict = self.store.strict
         for change in changes:
-            if change.after is None:
+            after = change.after
+            if not change.data:
                 change.table.remove_last()
             else:
-                change.table.store(change.index, change.data, freeze(change.after) if strict else change.after)
+                change.table.store(change.index, change.data, freeze(after) if strict and after is not None else after)
         self.effects = bytes.fromhex(receipt.effects)
         self.sequence = receipt.sequence
 

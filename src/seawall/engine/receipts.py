@@ -20,9 +20,10 @@ class Clock(msgspec.Struct, frozen=True, gc=False):
 class Transfer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One leg: the change of one claim on a spot market's collateral vault, in tokens.
 
-    The legs of a market sum to the change of its ``spot_vault``. ``account`` is a user account, a pool
-    (``spot_market.0.revenue_pool``, ``perp_market.1.pnl_pool``, …), ``other_depositors`` or ``other_borrowers`` (what
-    spread through an index), or ``dust`` (the vault's surplus over all claims, where roundings and leaks end).
+    The legs of a market sum to the change of its ``spot_vault``. ``account`` is a user account, ``users`` (all that a
+    batch settled), a pool (``spot_market.0.revenue_pool``, ``perp_market.1.pnl_pool``, …), ``other_depositors`` or
+    ``other_borrowers`` (what spread through an index), or ``dust`` (the vault's surplus over all claims, where
+    roundings and leaks end).
     """
 
     market_index: int

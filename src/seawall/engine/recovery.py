@@ -8,6 +8,7 @@ import msgspec
 
 from seawall.engine.machine import Machine, Request
 from seawall.engine.receipts import Clock, Receipt
+from seawall.engine.results import require_results
 from seawall.engine.store import Store
 from seawall.errors import SettlementError
 from seawall.instructions.base import decode_canonical
@@ -98,6 +99,10 @@ def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:
         raise ReplayDiffers(
             f"{name}: entry {entry.sequence} cannot be read by this version of Seawall ({error})"
         ) from None
+    try:
+        require_results(instruction)
+    except SettlementError as error:
+        raise LedgerError(f"{name}: entry {entry.sequence} is a batch: {error.detail}") from None
     clock = Clock(entry.unix_timestamp, entry.slot)
     receipt, _ = machine.execute(Request(instruction, entry.signer, clock))
     wanted = "ok" if recorded.refusal is None else recorded.refusal.error

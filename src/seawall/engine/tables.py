@@ -47,7 +47,7 @@ class Table(Generic[R]):
         """A fresh object of row ``index``."""
         return self.record.unpack(self.chunks[index // CHUNK_ROWS], index % CHUNK_ROWS * self.row_size)
 
-    def store(self, index: int, data: bytes, item: Record) -> None:
+    def store(self, index: int, data: bytes, item: Record | None) -> None:
         """Write row ``index``; an index equal to ``count`` appends."""
         if index == self.count:
             if index % CHUNK_ROWS == 0:
@@ -127,7 +127,7 @@ class HeldTable(Table[R]):
         super().__init__(number, name, record)
         self.objects: list[R] = []
 
-    def store(self, index: int, data: bytes, item: Record) -> None:
+    def store(self, index: int, data: bytes, item: Record | None) -> None:
         """Write row and object ``index``; an index equal to ``count`` appends."""
         super().store(index, data, item)
         assert isinstance(item, self.record)

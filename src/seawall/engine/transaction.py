@@ -5,7 +5,7 @@ it. Sequences passed to rules (``tx.spot_markets``, ``tx.perp_markets``, ``tx.or
 there is one, so that a rule reaches each record by one way only.
 """
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.receipts import Clock, Limit, Waterfall
@@ -25,6 +25,9 @@ from seawall.state.user import User, UserStats, Wallet
 
 R = TypeVar("R", bound=Record)
 
+Lane = Literal["auto", "exact", "bulk"]
+"""How batches are carried out: in the exact lane, compiled, or whichever is quicker here. The outcome is the same."""
+
 QUOTE_ORACLE_INDEX = 0
 """The oracle of the quote token: always 1 with confidence 1 and no delay."""
 
@@ -32,7 +35,8 @@ QUOTE_ORACLE_INDEX = 0
 class Change:
     """One row that an instruction wrote: where, its bytes before (None if new) and after, and the object after.
 
-    No bytes after and no object: the row, its table's last, was removed.
+    No object: a row of a table that holds none was given as bytes. No bytes either: the row, its table's last, was
+    removed.
     """
 
     __slots__ = ("after", "before", "data", "index", "table")
@@ -48,15 +52,18 @@ class Change:
 class Transaction:
     """The working set of one instruction."""
 
-    def __init__(self, store: Store, clock: Clock, signer: bytes) -> None:
+    def __init__(self, store: Store, clock: Clock, signer: bytes, lane: Lane = "auto") -> None:
         self.store = store
         self.clock = clock
         self.now = clock.unix_timestamp
         self.slot = clock.slot
         self.signer = signer
+        self.lane = lane
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.limits: list[Limit] = []
         self.waterfall: Waterfall | None = None
+        self.results: bytes | None = None
+        """What became of each account of a batch, for the journal."""
         self.spot_markets: list[SpotMarket] = list(store.spot_markets.objects)
         self.perp_markets: list[PerpMarket] = list(store.perp_markets.objects)
         self._written: dict[tuple[int, int], tuple[Table[Any], Record]] = {}
@@ -64,6 +71,7 @@ class Transaction:
         self._appended: dict[int, int] = {}
         self._new_keys: dict[tuple[int, bytes], int] = {}
         self._removed: list[Table[Any]] = []
+        self._replaced: list[tuple[Table[Any], int, bytes]] = []
         self._oracles: list[OraclePriceData] | None = None
 
     # --- reading and writing rows -----------------------------------------------------------------------------
@@ -109,6 +117,10 @@ class Transaction:
         if key is not None:
             self._new_keys[table.number, key] = index
         return index
+
+    def replace_row(self, table: "Table[Any]", index: int, data: bytes) -> None:
+        """Write a row of an existing record as bytes, packed by whoever computed it. It is not read in between."""
+        self._replaced.append((table, index, data))
 
     def _find(self, table: "Table[Any]", key: bytes) -> int | None:
         index = table.index.get(key)
@@ -480,9 +492,22 @@ class Transaction:
             before = table.row(index) if index < table.count else None
             if data != before:
                 changes.append(Change(table, index, before, data, after))
+        if self._replaced:
+            changes += self._replacements()
+            changes.sort(key=lambda change: (change.table.number, change.index))
         for table in self._removed:
             last = table.count - 1
             changes.append(Change(table, last, table.row(last), b"", None))
+        return changes
+
+
+    def _replacements(self) -> list[Change]:
+        changes: list[Change] = []
+        for table, index, data in self._replaced:
+            before = table.row(index)
+            if data != before:
+                after = table.record.unpack(data) if isinstance(table, HeldTable) else None
+                changes.append(Change(table, index, before, data, after))
         return changes
 
 

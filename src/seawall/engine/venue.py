@@ -17,13 +17,17 @@ from itertools import islice
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
+
+if TYPE_CHECKING:
+    import pyarrow
 
 from seawall.engine.machine import Machine, Request, refused_at_the_door
 from seawall.engine.receipts import Clock, Receipt, decode_receipt, encode_receipt
 from seawall.engine.recovery import Recovery, recover, take_snapshot
+from seawall.engine.results import decode_results, fingerprint_in, require_results, verified_results
 from seawall.engine.store import Store
 from seawall.engine.transaction import Change, signer_key
 from seawall.errors import ErrorCode, SettlementError
@@ -60,6 +64,8 @@ class Venue:
         self._machine = Machine()
         self._journal: Journal = MemoryJournal()
         self._tip: Tip = START
+        self._results: dict[int, bytes] = {}
+        """Of batches that are not committed yet."""
         self._path: Path | None = None
         self._read_only = False
         self._snapshot_every: int | None = None
@@ -140,6 +146,16 @@ class Venue:
         entry = self._journal.entry(sequence)
         return None if entry is None else decode_receipt(entry.outcome)
 
+    def results(self, sequence: int) -> "pyarrow.Table | None":
+        """What became of each account of a batch by its sequence number; None for any other instruction.
+
+        ``JournalDamaged`` where it is not what the receipt vouches for; ``RuntimeError`` where pyarrow is missing.
+        """
+        receipt = self.receipt(sequence)
+        if receipt is None or fingerprint_in(receipt) is None:
+            return None
+        return decode_results(verified_results(self._journal, receipt))
+
     # --- applying ---------------------------------------------------------------------------------------------
 
     def apply(
@@ -204,6 +220,7 @@ class Venue:
         for changes in reversed(done):
             self._machine.undo(changes)
         self._machine.sequence, self._machine.effects = sequence, effects
+        self._results.clear()
         self._fault = None
 
     def dry_run(self, instruction: Instruction, signer: str, at: Clock | int) -> Receipt:
@@ -270,6 +287,8 @@ class Venue:
         last = entries[-1] if entries else self._tip
         instruction, signer = _admitted(request, data, last)
         receipt, changes = self._machine.attempt(instruction, request.signer, signer, request.at)
+        if self._machine.results is not None:
+            self._results[receipt.sequence] = self._machine.results
         at = request.at
         outcome = encode_receipt(receipt)
         parts = (receipt.sequence, at.unix_timestamp, at.slot, request.signer, b"", key, data, outcome)
@@ -301,7 +320,7 @@ class Venue:
         if not entries:
             return
         try:
-            self._journal.append(entries)
+            self._journal.append(entries, self._results)
         except BaseException as error:
             self._fault = (
                 f"instructions {entries[0].sequence} to {entries[-1].sequence} could not be written ({error}), and the "
@@ -312,6 +331,7 @@ class Venue:
                 raise VenueUnusable(f"{self._journal.name}: {self._fault}") from error
             raise
         self._tip = tip_of(entries[-1])
+        self._results.clear()
 
     def _require_usable(self) -> None:
         if self._fault is not None:
@@ -386,6 +406,7 @@ def _admitted(request: Request, data: bytes, last: Entry | Tip) -> tuple[Instruc
     """
     instruction = decode_canonical(data)
     validate(instruction)
+    require_results(instruction)
     if not isinstance(request.signer, str):
         raise SettlementError(ErrorCode.InvalidInstruction, "signer: base58 or an @label is expected")
     key = signer_key(request.signer)

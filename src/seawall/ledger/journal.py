@@ -5,7 +5,7 @@ Genesis and journal are the truth; everything else can be computed from them. An
 hash before it, so that an entry cannot be changed, dropped, inserted or moved without every later hash being wrong.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from struct import Struct
 from struct import error as struct_error
@@ -82,8 +82,8 @@ class Journal(Protocol):
         """What messages call the journal."""
         ...
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries, all or none; any exception leaves it open which."""
+    def append(self, entries: Sequence[Entry], results: Mapping[int, bytes] | None = None) -> None:
+        """Add entries, all or none; any exception leaves it open which. ``results`` of some of them go with them."""
         ...
 
     def tip(self) -> Tip:
@@ -96,6 +96,10 @@ class Journal(Protocol):
 
     def entry(self, sequence: int) -> Entry | None:
         """One entry by its sequence number."""
+        ...
+
+    def results(self, sequence: int) -> bytes | None:
+        """The results of an entry that has any; their hash is in its outcome."""
         ...
 
     def by_key(self, keys: Collection[str]) -> dict[str, Entry]:
@@ -115,9 +119,11 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
         self._keys: dict[str, int] = {}
+        self._results: dict[int, bytes] = {}
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries."""
+    def append(self, entries: Sequence[Entry], results: Mapping[int, bytes] | None = None) -> None:
+        """Add entries and the results of some of them."""
+        self._results.update(results or {})
         for entry in entries:
             if entry.idempotency_key is not None:
                 self._keys[entry.idempotency_key] = entry.sequence
@@ -135,6 +141,10 @@ class MemoryJournal:
     def entry(self, sequence: int) -> Entry | None:
         """One entry by its sequence number."""
         return self._entries[sequence - 1] if 1 <= sequence <= len(self._entries) else None
+
+    def results(self, sequence: int) -> bytes | None:
+        """The results of an entry that has any."""
+        return self._results.get(sequence)
 
     def by_key(self, keys: Collection[str]) -> dict[str, Entry]:
         """The entries that were given under any of these idempotency keys."""

@@ -11,7 +11,7 @@ looked for on a read-only connection, before anything could change them.
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from seawall.ledger.head import Head, head_path, read_head
 from seawall.ledger.journal import RESTORE, START, Entry, Tip, tip_of
 from seawall.ledger.lock import WriterLock
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _APPLICATION: Final = 0x5EA3A11
 _CHECKED_WHOLE: Final = 256 << 20
 """Databases up to this size (bytes) get SQLite's own integrity check when opened; it takes some 0.3 s at the limit."""
@@ -32,6 +32,7 @@ _SCHEMA: Final = (
     "signer TEXT NOT NULL, signature BLOB NOT NULL, idempotency_key TEXT, instruction BLOB NOT NULL, "
     "outcome BLOB NOT NULL, hash BLOB NOT NULL) STRICT",
     "CREATE UNIQUE INDEX journal_idempotency_key ON journal (idempotency_key) WHERE idempotency_key IS NOT NULL",
+    "CREATE TABLE results (sequence INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
     "CREATE TABLE venue (name TEXT PRIMARY KEY, value ANY) STRICT",
 )
 _COLUMNS: Final = "sequence, unix_timestamp, slot, signer, signature, idempotency_key, instruction, outcome, hash"
@@ -200,15 +201,17 @@ class SqliteJournal:
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries in one transaction and note their end in the head file. After an exception the journal may or
-        may not hold them: it must be opened again to know."""
+    def append(self, entries: Sequence[Entry], results: Mapping[int, bytes] | None = None) -> None:
+        """Add entries, and the results of some of them, in one transaction and note their end in the head file. After
+        an exception the journal may or may not hold them: it must be opened again to know."""
         assert self._writer is not None and self._head is not None
         writer = self._writer
         writer.execute("BEGIN IMMEDIATE")
         if self._clean:
             writer.execute("UPDATE venue SET value = NULL WHERE name = ?", (_CLEAN,))
         writer.executemany(_INSERT, entries)
+        if results:
+            writer.executemany("INSERT INTO results VALUES (?, ?)", results.items())
         writer.execute("COMMIT")
         self._clean = False
         self._tip = tip_of(entries[-1])
@@ -267,6 +270,12 @@ class SqliteJournal:
         with _damage(self.path):
             row = self._fetch(f"SELECT {_COLUMNS} FROM journal WHERE sequence = ?", sequence)
         return None if row is None else Entry(*row)
+
+    def results(self, sequence: int) -> bytes | None:
+        """The results of an entry that has any."""
+        with _damage(self.path):
+            row = self._fetch("SELECT data FROM results WHERE sequence = ?", sequence)
+        return None if row is None else bytes(row[0])
 
     def by_key(self, keys: Collection[str]) -> dict[str, Entry]:
         """The entries that were given under any of these idempotency keys."""
