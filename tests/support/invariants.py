@@ -17,8 +17,10 @@ from seawall.engine.store import Store
 from seawall.engine.transaction import Change
 from seawall.errors import ErrorCode
 from seawall.instructions.base import Instruction, user_key
-from seawall.instructions.deposits import Swap, TransferDeposit, Withdraw
+from seawall.instructions.deposits import DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
+from seawall.instructions.insurance import DepositIntoInsuranceFund
 from seawall.instructions.perp_fills import FillPerpOrder, PlaceAndTakePerpOrder
+from seawall.instructions.pnl import DepositIntoPerpMarketFeePool
 from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
 from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder
 from seawall.instructions.venue_setup import FundWallet
@@ -185,6 +187,40 @@ def tokens_come_and_go_by_name(old: Before, step: Step, machine: Machine) -> Non
         assert tokens - known == flow[index], index
 
 
+def vaults_move_as_told(old: Before, step: Step, machine: Machine) -> None:
+    """The tokens of each vault change by what the instruction's events say (or, where it has none, its amount)."""
+    expected: Counter[tuple[int, str]] = Counter()
+    ix = step.instruction
+    if step.receipt.refusal is None:
+        for market, tokens in outside_flow(step).items():
+            if not isinstance(ix, FundWallet):
+                expected[market, "spot_vault"] += tokens
+        if isinstance(ix, DepositIntoSpotMarketRevenuePool):
+            expected[ix.market_index, "spot_vault"] += ix.amount
+        elif isinstance(ix, DepositIntoPerpMarketFeePool):
+            expected[0, "spot_vault"] += ix.amount
+        elif isinstance(ix, DepositIntoInsuranceFund):
+            expected[ix.market_index, "insurance_fund_vault"] += ix.amount
+    for name, e in step.receipt.events:
+        if name == "DepositRecord" and e["transfer_user"] is None:
+            expected[e["market_index"], "spot_vault"] += e["amount"] * (1 if e["direction"] == "Deposit" else -1)
+        elif name == "InsuranceFundRecord":
+            expected[e["spot_market_index"], "spot_vault"] -= e["amount"]
+            expected[e["spot_market_index"], "insurance_fund_vault"] += e["amount"]
+        elif name == "InsuranceFundStakeRecord" and e["action"] in ("Stake", "Unstake"):
+            sign = 1 if e["action"] == "Stake" else -1
+            expected[e["market_index"], "insurance_fund_vault"] += sign * e["amount"]
+    if isinstance(ix, ResolvePerpBankruptcy | ResolveSpotBankruptcy):
+        # insurance pays these without an event of its own
+        return
+    told = {(change.market_index, change.vault): change.amount for change in step.receipt.vaults}
+    assert told == {at: amount for at, amount in expected.items() if amount}
+    for index, vault in enumerate(machine.store.vaults.objects):
+        was = old.vaults[index] if index < len(old.vaults) else Vaults()
+        assert vault.spot_vault - was.spot_vault == expected[index, "spot_vault"]
+        assert vault.insurance_fund_vault - was.insurance_fund_vault == expected[index, "insurance_fund_vault"]
+
+
 def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) -> None:
     """If everybody repaid what he owes and then everybody and every pool took his tokens, each vault would suffice, but
     for what rounded repayments took from it."""
@@ -208,16 +244,24 @@ def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) ->
         assert store.vaults.objects[index].spot_vault >= need[index] + min(0, left), index
 
 
-def a_vault_falls_short_only_by_repayments(old: Before, step: Step, machine: Machine) -> None:
-    """The dust falls below zero only in a step in which somebody repaid a part of a debt, by the one scaled unit that
-    the program takes off a debt too much."""
+def dust_shrinks_only_by_repayments(old: Before, step: Step, machine: Machine) -> None:
+    """What a vault holds beyond its claims grows or stays, but for three roundings of the program's: a repayment takes
+    one scaled unit too much off a debt, an amount worth less than one scaled unit is taken out for nothing, interest
+    accrues on rounded totals. (A spot bankruptcy without deposits may take from it too.)"""
+    if isinstance(step.instruction, ResolveSpotBankruptcy):
+        return
     for index, left in enumerate(surplus(machine.store)):
         was = old.surplus[index] if index < len(old.surplus) else 0
-        if left < min(0, was):
+        if left < was:
             repaid = sum(_repaid(change, index) for change in step.changes if change.table.name == "users")
             market = machine.store.spot_markets.objects[index]
             unit = market.cumulative_borrow_interest // 10 ** (19 - market.decimals) + 1
-            assert 0 < was - left <= repaid * (unit + 1), (index, was, left)
+            events = [e for name, e in step.receipt.events if name == "SpotInterestRecord"]
+            accrued = any(e["market_index"] == index for e in events)
+            taken = min(
+                (-c.amount for c in step.receipt.vaults if c.market_index == index and c.amount < 0), default=unit
+            )
+            assert was - left <= repaid * (unit + 1) + 2 * accrued + (taken < unit), (index, was, left)
 
 
 def _repaid(change: Change, market_index: int) -> bool:
@@ -364,7 +408,8 @@ INVARIANTS: tuple[Callable[[Before, Step, Machine], None], ...] = (
     only_those_named_change,
     tokens_come_and_go_by_name,
     vaults_cover_each_single_claim,
-    a_vault_falls_short_only_by_repayments,
+    vaults_move_as_told,
+    dust_shrinks_only_by_repayments,
     interest_only_grows,
     totals_fit_their_counters,
     insurance_factors_and_shares_are_ordered,
