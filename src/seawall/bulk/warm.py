@@ -5,13 +5,18 @@ from importlib import import_module
 from typing import get_args
 
 import seawall.rules
-from seawall.bulk import kernels
+from seawall.bulk import kernels, kernels_risk
 from seawall.bulk.compiler import declared_type, entry
 from seawall.bulk.hints import parameter_hints
 from seawall.lanes import RULES
 from seawall.records import Record
 
-ENTRY_LOOPS = (kernels.settle_pnl, kernels.settle_expired_positions, kernels.settle_funding)
+ENTRY_LOOPS = (
+    kernels.settle_pnl,
+    kernels.settle_expired_positions,
+    kernels.settle_funding,
+    kernels_risk.mark_liquidatable,
+)
 """The loops that ``batch.run`` is called with."""
 
 
