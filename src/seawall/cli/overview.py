@@ -68,7 +68,9 @@ def print_perp_markets(console: Console, store: Store) -> None:
     if not store.perp_markets.objects:
         return
     shown = table("Perp markets (base)", "market", "status", "long", "short", "with AMM", "users", left=("status",))
-    money = table("Perp markets (quote)", "market", "fees", "AMM's earnings", "insurance drawn", "may draw", "socialised")
+    money = table(
+        "Perp markets (quote)", "market", "fees", "AMM's earnings", "insurance drawn", "may draw", "socialised"
+    )
     for market in store.perp_markets.objects:
         amm, claim = market.amm, market.insurance_claim
         shown.add_row(
@@ -91,7 +93,9 @@ def print_insurance(console: Console, store: Store, clock: Clock, since: Sequenc
         "Insurance funds", "token", "vault", "stakers own", "protocol owns", "share price",
         *(("APR so far",) if since else ()),
     )  # fmt: skip
-    coming = table("Next revenue settlements", "token", "at (UTC)", "amount", "APR of it", "bound by", left=("bound by",))
+    coming = table(
+        "Next revenue settlements", "token", "at (UTC)", "amount", "APR of it", "bound by", left=("bound by",)
+    )
     for market in store.spot_markets.objects:
         fund = insurance_fund(store, clock, market.market_index)
         d = market.decimals
@@ -162,7 +166,7 @@ def _listed(legs: list[tuple[str, int]], decimals: int) -> str:
 
 
 def print_losses(console: Console, store: Store, losses: Losses) -> None:
-    """Liquidations with their fees, then the losses that nobody could pay, and who paid for them."""
+    """Liquidations with their fees, then the losses that their owners could not pay, and who paid for them."""
     shown = table(
         "Liquidations", "of a", "times", "accounts", "taken over", "liquidator", "insurance",
         note="liquidator, insurance: their fees, a position's in quote, a borrow's in its token; of a borrow the "
@@ -192,7 +196,7 @@ def _print_resolved(console: Console, store: Store, losses: Losses, index: int) 
     still_open = any(one.uncovered for one in found.values())
     columns = ("kind", "times", "loss", "insurance", "fee pool", "socialised", *(("open",) if still_open else ()))
     shown = table(
-        f"Losses that nobody else could pay ({market.name})", *columns,
+        f"Losses that their owners could not pay ({market.name})", *columns,
         note="loss = insurance + fee pool + socialised" + (" + open (it waits)" if still_open else ""),
     )  # fmt: skip
     for kind, title in LOSSES:

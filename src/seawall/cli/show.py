@@ -80,7 +80,9 @@ def _user(console: Console, store: Store, clock: Clock, ref: str) -> None:
 
 
 def _balances(console: Console, store: Store, clock: Clock, ref: str, account: User) -> None:
-    shown = table(f"Balances of {ref}", "token", "balance", "kind", "withdrawable now", "bound by", left=("kind", "bound by"))
+    shown = table(
+        f"Balances of {ref}", "token", "balance", "kind", "withdrawable now", "bound by", left=("kind", "bound by")
+    )
     for position in account.spot_positions:
         if position.scaled_balance == 0 and position.open_orders == 0:
             continue
@@ -96,7 +98,9 @@ def _balances(console: Console, store: Store, clock: Clock, ref: str, account: U
 
 
 def _positions(console: Console, store: Store, clock: Clock, ref: str, account: User) -> None:
-    shown = table("Perp positions", "market", "base", "P&L", "claimable", "payable now", "why not more", left=("why not more",))
+    shown = table(
+        "Perp positions", "market", "base", "P&L", "claimable", "payable now", "why not more", left=("why not more",)
+    )
     found = False
     for position in account.perp_positions:
         if position.base_asset_amount == 0 and position.quote_asset_amount == 0:

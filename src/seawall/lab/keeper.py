@@ -108,9 +108,7 @@ class Accounts:
 
 def _margin(tx: Transaction, user: User) -> tuple[int, int]:
     found = MarginCalculation()
-    calculate_margin(
-        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, MARGIN_MAINTENANCE, False, 0, found
-    )
+    calculate_margin(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, MARGIN_MAINTENANCE, False, 0, found)
     return found.total_collateral, found.margin_requirement
 
 
@@ -147,16 +145,19 @@ class Keeper:
     # --- acting -----------------------------------------------------------------------------------------------
 
     def liquidations(self, venue: Venue, clock: Clock) -> Batches:
-        """Take over what liquidatable accounts have: positions first, then losses, then borrows."""
-        for ref in self.liquidatable(venue, clock):
-            for _ in range(STEPS):
-                user = self.accounts.user(venue.store, ref)
-                instruction = next_liquidation(venue.store, user, ref, self.account)
-                if instruction is None or not self._does_something(venue, instruction, clock):
-                    break
-                yield [Request(instruction, self.signer, clock)]
-                if not is_being_liquidated(self.accounts.user(venue.store, ref)):
-                    break
+        """Take over what liquidatable accounts have, one step of each at a time: positions, losses, then borrows."""
+        left = self.liquidatable(venue, clock)
+        for _ in range(STEPS):
+            batch, stepped = [], []
+            for ref in left:
+                instruction = next_liquidation(venue.store, self.accounts.user(venue.store, ref), ref, self.account)
+                if instruction is not None and self._does_something(venue, instruction, clock):
+                    batch.append(Request(instruction, self.signer, clock))
+                    stepped.append(ref)
+            if not batch:
+                return
+            yield batch
+            left = [ref for ref in stepped if is_being_liquidated(self.accounts.user(venue.store, ref))]
 
     def trade_away(self, venue: Venue, clock: Clock, market_index: int) -> Batches:
         """Offer the liquidator's position to the AMM, as much as it takes."""
@@ -172,8 +173,7 @@ class Keeper:
             immediate_or_cancel=True,
             fills=[AmmFill()],
         )
-        if self._does_something(venue, order, clock):
-            yield [Request(order, self.signer, clock)]
+        yield self._if_possible(venue, order, clock)
 
     def swap_away(self, venue: Venue, clock: Clock, market_index: int) -> Batches:
         """Swap the liquidator's tokens of a market for quote at an outside venue, which takes ``SWAP_COST`` of it."""
@@ -189,44 +189,30 @@ class Keeper:
                 amount_in=tokens,
                 amount_out=worth - worth * SWAP_COST // 1_000_000,
             )
-            yield from self._if_possible(venue, swap, clock)
+            yield self._if_possible(venue, swap, clock)
 
     def resolutions(self, venue: Venue, clock: Clock) -> Batches:
         """Draw on insurance for markets in deficit; clear the debts of bankrupt accounts."""
         for index, market in enumerate(venue.store.perp_markets.objects):
             pool = get_token_amount(market.pnl_pool.scaled_balance, venue.store.spot_markets.objects[QUOTE], DEPOSIT)
             if market.amm.total_fee_minus_distributions < 0 and pool == 0:
-                yield from self._if_possible(
-                    venue, ResolvePerpPnlDeficit(spot_market_index=QUOTE, perp_market_index=index), clock
-                )
+                deficit = ResolvePerpPnlDeficit(spot_market_index=QUOTE, perp_market_index=index)
+                yield self._if_possible(venue, deficit, clock)
+        batch: list[Request] = []
         for ref in self.bankrupt(venue):
             user = self.accounts.user(venue.store, ref)
             for index in [p.market_index for p in user.perp_positions if p.quote_asset_amount < 0]:
                 debt = ResolvePerpBankruptcy(
                     user=ref, liquidator=self.account, quote_spot_market_index=QUOTE, market_index=index
                 )
-                yield from self._if_possible(venue, debt, clock)
+                batch += self._if_possible(venue, debt, clock)
             for index in [p.market_index for p in user.spot_positions if p.scaled_balance and p.balance_type == BORROW]:
                 borrow = ResolveSpotBankruptcy(user=ref, liquidator=self.account, market_index=index)
-                yield from self._if_possible(venue, borrow, clock)
+                batch += self._if_possible(venue, borrow, clock)
+        yield batch
 
-    def settlements(self, venue: Venue, clock: Clock, people: Sequence[tuple[str, str]], market_index: int) -> Batches:
-        """Settle P&L of ``people`` (account, label), losers first; winners then settle by themselves.
-
-        Losers that may not settle are left out. Winners try unless there is nothing that they could claim: what the
-        P&L pool cannot pay it refuses, and says so.
-        """
-        yield self._losers(venue, clock, [account for account, _ in people], market_index)
-        requests = []
-        for account, label in people:
-            if self.accounts.pnl(venue.store, account, market_index) > 0:
-                settlement = SettlePnl(user=account, market_index=market_index)
-                receipt = venue.dry_run(settlement, label, clock)
-                if receipt.refusal is None or receipt.refusal.code == ErrorCode.PnlPoolCantSettleUser:
-                    requests.append(Request(settlement, label, clock))
-        yield requests
-
-    def _losers(self, venue: Venue, clock: Clock, refs: Sequence[str], market_index: int) -> list[Request]:
+    def losers(self, venue: Venue, clock: Clock, refs: Sequence[str], market_index: int) -> list[Request]:
+        """Settlements of those accounts of ``refs`` that have a loss and meet what settling it asks for."""
         tx = Transaction(venue.store, clock, DEFAULT_KEY)
         requests = []
         for ref in refs:
@@ -236,12 +222,28 @@ class Keeper:
             if meets_settle_pnl_maintenance_margin_requirement(
                 user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
             ):
-                requests.append(Request(SettlePnl(user=ref, market_index=market_index), self.signer, clock))
+                requests += self._if_possible(venue, SettlePnl(user=ref, market_index=market_index), clock)
         return requests
 
-    def _if_possible(self, venue: Venue, instruction: Instruction, clock: Clock) -> Batches:
-        if self._does_something(venue, instruction, clock):
-            yield [Request(instruction, self.signer, clock)]
+    def winners(
+        self, venue: Venue, clock: Clock, people: Sequence[tuple[str, str]], market_index: int
+    ) -> list[Request]:
+        """Settlements of those of ``people`` (account, label) that have a gain, each signed by its owner.
+
+        They try unless there is nothing to claim, or the price is moving too fast: what the P&L pool cannot pay it
+        refuses, and says so.
+        """
+        requests = []
+        for account, label in people:
+            if self.accounts.pnl(venue.store, account, market_index) > 0:
+                settlement = SettlePnl(user=account, market_index=market_index)
+                receipt = venue.dry_run(settlement, label, clock)
+                if receipt.refusal is None or receipt.refusal.code == ErrorCode.PnlPoolCantSettleUser:
+                    requests.append(Request(settlement, label, clock))
+        return requests
+
+    def _if_possible(self, venue: Venue, instruction: Instruction, clock: Clock) -> list[Request]:
+        return [Request(instruction, self.signer, clock)] if self._does_something(venue, instruction, clock) else []
 
     def _does_something(self, venue: Venue, instruction: Instruction, clock: Clock) -> bool:
         receipt = venue.dry_run(instruction, self.signer, clock)

@@ -24,7 +24,10 @@ class Liquidated:
 
 
 class Resolved:
-    """Losses of one kind in one token: each is ``insurance`` + ``fee_pool`` + ``other`` + ``socialised`` + ``uncovered``."""
+    """Losses of one kind in one token.
+
+    ``loss`` = ``insurance`` + ``fee_pool`` + ``other`` sources + ``socialised`` + ``uncovered``.
+    """
 
     def __init__(self) -> None:
         self.count = 0

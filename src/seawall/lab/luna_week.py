@@ -27,7 +27,6 @@ from seawall.instructions.insurance import AddInsuranceFundStake, InitializeInsu
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.markets import InitializePerpMarket, InitializeSpotMarket
 from seawall.instructions.perp_fills import AmmFill, MatchFill, PlaceAndTakePerpOrder, ReservePerpOrder
-from seawall.instructions.pnl import SettlePnl
 from seawall.instructions.revenue import SettleRevenueToInsuranceFund
 from seawall.instructions.venue_setup import AddOracle, FundWallet, Initialize, InitializeUser, PostOraclePrice
 from seawall.lab.keeper import Accounts, Batches, Keeper
@@ -174,7 +173,7 @@ class LunaWeek:
             market_index=AVAX_PERP,
             unrealized_max_imbalance=40_000 * USDC_UNIT,
             max_revenue_withdraw_per_period=1_000 * USDC_UNIT,
-            quote_max_insurance=25_000 * USDC_UNIT,
+            quote_max_insurance=20_000 * USDC_UNIT,
         )
 
     def _arrival(self, person: Person, clock: Clock) -> Iterator[Request]:
@@ -203,25 +202,26 @@ class LunaWeek:
     # --- the week -----------------------------------------------------------------------------------------------
 
     def round(self, venue: Venue, number: int) -> Batches:
-        """What happens until an oracle round and at it: the hours that strike meanwhile, the price, then everybody."""
+        """The hours that strike before an oracle round, its price and trades; then the keeper; then settlements.
+
+        People trade on what they saw at the round before.
+        """
         now, price = self.rounds[number]
         arriving: list[Request] = []
         while (self._hour + 1) * HOUR < now:
             self._hour += 1
             arriving += self._hourly(self.rounds[max(0, number - 1)].price, Clock.at(self._hour * HOUR))
         clock = Clock.at(now)
-        yield [*arriving, self._post(price, clock)]
-        up = self.keeper_works(now)
-        if up:
+        before = self.rounds[max(0, number - 20)].price
+        traders = self.random.sample(self.traders, TRADES)
+        trades = [request for trader in traders for request in self._trade(venue, trader, price, before, clock)]
+        yield [*arriving, self._post(price, clock), *trades]
+        if self.keeper_works(now):
             yield from self.keeper.liquidations(venue, clock)
             yield from self.keeper.trade_away(venue, clock, AVAX_PERP)
             yield from self.keeper.swap_away(venue, clock, AVAX)
-        before = self.rounds[max(0, number - 20)].price
-        traders = self.random.sample(self.traders, TRADES)
-        yield [request for trader in traders for request in self._trade(venue, trader, price, before, clock)]
-        yield from self._settle(venue, clock, SETTLEMENTS)
-        if up:
             yield from self.keeper.resolutions(venue, clock)
+        yield self._settle(venue, clock, SETTLEMENTS)
 
     @staticmethod
     def keeper_works(now: int) -> bool:
@@ -298,11 +298,12 @@ class LunaWeek:
         yield Request(resting, maker.label, clock)
         yield Request(order, ADMIN, clock)
 
-    def _settle(self, venue: Venue, clock: Clock, count: int) -> Batches:
-        """The keeper goes round: one account after the other settles its P&L."""
+    def _settle(self, venue: Venue, clock: Clock, count: int) -> list[Request]:
+        """The keeper goes round: one account after the other settles, the losers of a turn before its winners."""
         turn = [self._settling[(self._settle_next + i) % len(self._settling)] for i in range(count)]
         self._settle_next += count
-        yield from self.keeper.settlements(venue, clock, turn, AVAX_PERP)
+        losers = self.keeper.losers(venue, clock, [account for account, _ in turn], AVAX_PERP)
+        return losers + self.keeper.winners(venue, clock, turn, AVAX_PERP)
 
     def _hourly(self, price: int, clock: Clock) -> Iterator[Request]:
         """The cranks. The last round's price holds until the next one, so the oracle posts it again first."""
@@ -315,7 +316,7 @@ class LunaWeek:
     def ending(self, venue: Venue) -> Batches:
         """After the last price everybody settles once more."""
         clock = Clock.at(self.rounds[-1].unix_timestamp)
-        yield from self._settle(venue, clock, len(self._settling))
+        yield self._settle(venue, clock, len(self._settling))
 
 
 def _spot_market(

@@ -9,6 +9,10 @@ AVAX_LUNA_WEEK = "avax_usd_2022-05-07_14.csv"
 """AVAX/USD, 7 to 14 May 2022; source and licence in ``seawall/data/README.md``."""
 
 
+LUNA_CRASH = "luna_usd_2022-05_1min.csv"
+"""LUNA/USD, 9 to 11 May 2022, by the minute; source in ``seawall/data/README.md``."""
+
+
 class Round(NamedTuple):
     """One oracle round: when, and the price (1e6)."""
 
