@@ -7,7 +7,8 @@ and at the end.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -51,11 +52,17 @@ def replay_venue(path: str | os.PathLike[str], progress: Callable[[int], None] |
     ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` for the first thing that is not what it should be.
     ``progress`` is told each sequence number.
     """
+    with checked_journal(path) as (journal, headers):
+        return replay(journal, headers, progress)
+
+
+@contextmanager
+def checked_journal(path: str | os.PathLike[str]) -> Iterator[tuple[SqliteJournal, list[Header]]]:
+    """The journal of the venue stored at ``path``, SQLite's structures checked, and the headers of its snapshots."""
     journal = SqliteJournal(path, read_only=True)
     try:
         journal.check_whole()
-        headers = [read_header(found) for found in snapshots(journal.path)]
-        return replay(journal, headers, progress)
+        yield journal, [read_header(found) for found in snapshots(journal.path)]
     finally:
         journal.close(in_order=False)
 
@@ -73,7 +80,7 @@ def replay(
     for entry in verified(journal):
         receipt = reexecute(machine, entry, journal.name)
         if machine.results is not None:
-            receipt = _compare_results(journal, entry, receipt, machine.results)
+            receipt = compare_results(journal, entry, receipt, machine.results)
         refused += not receipt.ok
         history.add(receipt, machine.store)
         if encode_receipt(receipt) != entry.outcome:
@@ -82,19 +89,16 @@ def replay(
         tip = tip_of(entry)
         header = waiting.pop(entry.sequence, None)
         if header is not None:
-            _compare_snapshot(header, tip, machine, journal.name)
+            compare_snapshot(header, tip, machine, journal.name)
             compared.append(entry.sequence)
         if progress is not None:
             progress(entry.sequence)
-    if waiting:
-        raise JournalDamaged(
-            f"{journal.name}: there is a snapshot at {min(waiting)}, but the journal ends with {tip.sequence}"
-        )
+    require_no_snapshot_left(waiting, tip, journal.name)
     findings = history.check(machine.store) + check_state(machine.store, history).findings
     return Replayed(machine, tip, refused, compared, reworded, history, findings)
 
 
-def _compare_results(journal: Journal, entry: Entry, receipt: Receipt, results: bytes) -> Receipt:
+def compare_results(journal: Journal, entry: Entry, receipt: Receipt, results: bytes) -> Receipt:
     """The receipt, after the results were compared with those stored; ``ReplayDiffers``, ``JournalDamaged``.
 
     Another version of pyarrow may write the same table in other bytes: the receipt then gets the hash of those stored.
@@ -128,7 +132,14 @@ def _without_words(receipt: Receipt) -> Receipt:
     return msgspec.structs.replace(receipt, limits=[Limit(x.name, x.value, x.asked) for x in receipt.limits])
 
 
-def _compare_snapshot(header: Header, tip: Tip, machine: Machine, name: str) -> None:
+def require_no_snapshot_left(waiting: dict[int, Header], tip: Tip, name: str) -> None:
+    """``JournalDamaged`` where there are snapshots beyond the end of the journal."""
+    if waiting:
+        raise JournalDamaged(f"{name}: there is a snapshot at {min(waiting)}, but the journal ends with {tip.sequence}")
+
+
+def compare_snapshot(header: Header, tip: Tip, machine: Machine, name: str) -> None:
+    """``ReplayDiffers`` unless the snapshot is of this journal and this state."""
     if header.chain != tip.hash.hex():
         raise ReplayDiffers(f"{name}: the snapshot at {header.sequence} belongs to another journal")
     root = machine.store.root()

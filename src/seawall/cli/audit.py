@@ -1,7 +1,8 @@
 """``seawall audit`` and ``seawall replay``: trust nothing, execute the journal again, and account for every token."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -9,21 +10,35 @@ from rich.progress import Progress
 
 from seawall.audit.conservation import ROUNDED_REPAYMENTS
 from seawall.audit.replay import Replayed, replay_venue
+from seawall.audit.replay_bulk import ReplayedCompiled, replay_venue_compiled
 from seawall.cli import app
+from seawall.cli.lanes import Lane, require_bulk_lane
 from seawall.cli.opening import fail
 from seawall.cli.text import amount, when
 from seawall.engine.conservation import totals
 from seawall.ledger.errors import LedgerError
+from seawall.ledger.journal import Tip
+
+_Replayed = TypeVar("_Replayed", Replayed, ReplayedCompiled)
 
 VenuePath = Annotated[Path, typer.Argument(help="The venue's database.")]
 
 
 @app.command()
-def replay(venue: VenuePath) -> None:
+def replay(
+    venue: VenuePath,
+    lane: Annotated[
+        Lane,
+        typer.Option(help="Execute everything as Python, or settlements compiled: quicker, receipts not compared."),
+    ] = Lane.EXACT,
+) -> None:
     """Execute the whole journal again from its first entry and compare every outcome. Exit code 1 if one differs."""
     console = Console(highlight=False)
-    done = replay_with_progress(console, venue)
-    print_replay(console, done)
+    if lane is Lane.BULK:
+        require_bulk_lane()
+        print_compiled_replay(console, replay_with_progress(console, venue, replay_venue_compiled))
+    else:
+        print_replay(console, replay_with_progress(console, venue, replay_venue))
 
 
 @app.command()
@@ -34,14 +49,16 @@ def audit(venue: VenuePath) -> None:
         raise typer.Exit(1)
 
 
-def replay_with_progress(console: Console, venue: Path) -> Replayed:
+def replay_with_progress(
+    console: Console, venue: Path, replay: Callable[[Path, Callable[[int], None]], _Replayed]
+) -> _Replayed:
     """Replay with a progress bar; what is wrong ends the command with one line and exit code 1."""
     if not venue.exists():
         raise fail(f"{venue}: there is no venue")
     try:
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("Executing the journal again", total=None)
-            return replay_venue(venue, lambda sequence: progress.update(task, completed=sequence))
+            return replay(venue, lambda sequence: progress.update(task, completed=sequence))
     except LedgerError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -49,9 +66,7 @@ def replay_with_progress(console: Console, venue: Path) -> Replayed:
 
 def print_replay(console: Console, done: Replayed) -> None:
     """What a replay did."""
-    console.print(
-        f"journal   {done.tip.sequence:,} entries, the hash chain holds; last at {when(done.tip.unix_timestamp)} UTC"
-    )
+    _print_journal(console, done.tip)
     console.print(f"replay    every instruction executed again from genesis ({done.refused:,} refused again alike)")
     if done.snapshots:
         console.print(f"snapshots {len(done.snapshots)} state roots compared, all equal")
@@ -60,9 +75,26 @@ def print_replay(console: Console, done: Replayed) -> None:
     console.print(f"root      {done.root}")
 
 
+def print_compiled_replay(console: Console, done: ReplayedCompiled) -> None:
+    """What a compiled replay did."""
+    _print_journal(console, done.tip)
+    console.print(
+        f"replay    {done.compiled:,} settlements executed again compiled ({done.handed_over:,} of them did not fit), "
+        f"{done.tip.sequence - done.compiled:,} other instructions from genesis in the exact lane"
+    )
+    console.print(f"outcomes  every error and every row written as recorded ({done.refused:,} refused again alike)")
+    if done.snapshots:
+        console.print(f"snapshots {len(done.snapshots)} state roots compared, all equal")
+    console.print(f"root      {done.machine.store.root()}")
+
+
+def _print_journal(console: Console, tip: Tip) -> None:
+    console.print(f"journal   {tip.sequence:,} entries, the hash chain holds; last at {when(tip.unix_timestamp)} UTC")
+
+
 def audit_and_print(console: Console, venue: Path) -> bool:
     """Audit a venue and say what was done; whether everything is accounted for."""
-    done = replay_with_progress(console, venue)
+    done = replay_with_progress(console, venue, replay_venue)
     print_replay(console, done)
     store = done.machine.store
     for index, market in enumerate(store.spot_markets.objects):

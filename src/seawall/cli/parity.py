@@ -1,26 +1,15 @@
 """``seawall parity``: replay recorded traces, vectors and facts, and compare every field."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from seawall.audit.parity.facts import count_left_out
 from seawall.audit.parity.lanes import bulk_lane, replay
 from seawall.audit.parity.recorded import UnreadableError
-from seawall.bulk import unavailable_reason
 from seawall.cli import app
-
-if TYPE_CHECKING:
-    from seawall.bulk.lane import BulkLane
-
-
-class Lane(StrEnum):
-    """Where rules run: as Python, or compiled."""
-
-    EXACT = "exact"
-    BULK = "bulk"
+from seawall.cli.lanes import Lane, require_bulk_lane
 
 
 @app.command()
@@ -33,7 +22,10 @@ def parity(
 
     Each instruction and each fact counts as one; docs/parity.md lists what is not compared, and why.
     """
-    bulk = _bulk_lane() if lane is Lane.BULK else None
+    bulk = None
+    if lane is Lane.BULK:
+        require_bulk_lane()
+        bulk = bulk_lane()
     instructions = differ = 0
     for path in files:
         try:
@@ -54,11 +46,3 @@ def parity(
     typer.echo(f"{instructions} instructions, {differ} differ")
     if differ:
         raise typer.Exit(1)
-
-
-def _bulk_lane() -> "BulkLane":
-    reason = unavailable_reason()
-    if reason is not None:
-        typer.echo(f"the bulk lane is not available: {reason}", err=True)
-        raise typer.Exit(2)
-    return bulk_lane()

@@ -83,11 +83,12 @@ class Machine:
         transfers, vaults = moved(self.store, changes)
         receipt = Receipt(
             self.sequence + 1, clock, instruction.ix, signer, None, tx.events, transfers, vaults, tx.limits,
-            self._effects_of(changes).hex(), tx.waterfall,
+            self.effects_after(changes).hex(), tx.waterfall,
         )  # fmt: skip
         return receipt, changes
 
-    def _effects_of(self, changes: list[Change]) -> bytes:
+    def effects_after(self, changes: list[Change]) -> bytes:
+        """The running hash over all effects once these changes are among them."""
         if not changes:
             return self.effects
         pieces = [self.effects]

@@ -11,7 +11,7 @@ from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.results import require_results
 from seawall.engine.store import Store
 from seawall.errors import SettlementError
-from seawall.instructions.base import decode_canonical
+from seawall.instructions.base import Instruction, decode_canonical
 from seawall.ledger.errors import JournalDamaged, LedgerError, ReplayDiffers
 from seawall.ledger.journal import START, Entry, Journal, Tip, check_entry, tip_of, verified
 from seawall.ledger.snapshots import (
@@ -41,15 +41,20 @@ class _Refused(msgspec.Struct):
     error: str
 
 
-class _Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct):
     """As much of a receipt as recovery compares: the state it led to, and the error's name."""
 
     sequence: int
     effects: str
     refusal: _Refused | None = None
 
+    @property
+    def error(self) -> str:
+        """The error's name, or ``ok``."""
+        return "ok" if self.refusal is None else self.refusal.error
 
-_outcome = msgspec.json.Decoder(_Outcome)
+
+_outcome = msgspec.json.Decoder(Outcome)
 
 
 def recover(journal: Journal, database: Path | None) -> tuple[Machine, Tip, Recovery]:
@@ -92,28 +97,38 @@ def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:
 
     Compared are the error's name and the hash of all effects so far, not the wording of explanations.
     """
-    try:
-        instruction = decode_canonical(entry.instruction)
-        recorded = _outcome.decode(entry.outcome)
-    except (SettlementError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReplayDiffers(
-            f"{name}: entry {entry.sequence} cannot be read by this version of Seawall ({error})"
-        ) from None
+    instruction, recorded = read_entry(entry, name)
     try:
         require_results(instruction)
     except SettlementError as error:
         raise LedgerError(f"{name}: entry {entry.sequence} is a batch: {error.detail}") from None
     clock = Clock(entry.unix_timestamp, entry.slot)
     receipt, _ = machine.execute(Request(instruction, entry.signer, clock))
-    wanted = "ok" if recorded.refusal is None else recorded.refusal.error
     got = "ok" if receipt.refusal is None else receipt.refusal.error
-    if got != wanted or receipt.effects != recorded.effects or receipt.sequence != recorded.sequence:
-        what = f"gives {got} instead of {wanted}" if got != wanted else "changes other rows or in another way"
+    if got != recorded.error or receipt.effects != recorded.effects or receipt.sequence != recorded.sequence:
         raise ReplayDiffers(
-            f"{name}: executed again, entry {entry.sequence} ({instruction.ix}) {what}. Its hash is right, so the "
-            "journal is intact: it was written by a version with other rules. Open it with that version"
+            f"{name}: executed again, entry {entry.sequence} ({instruction.ix}) {difference(got, recorded)}. Its hash "
+            "is right, so the journal is intact: it was written by a version with other rules. Open it with that "
+            "version"
         )
     return receipt
+
+
+def read_entry(entry: Entry, name: str) -> tuple[Instruction, Outcome]:
+    """The instruction of an entry and what it led to; ``ReplayDiffers`` where this version cannot read it."""
+    try:
+        return decode_canonical(entry.instruction), _outcome.decode(entry.outcome)
+    except (SettlementError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReplayDiffers(
+            f"{name}: entry {entry.sequence} cannot be read by this version of Seawall ({error})"
+        ) from None
+
+
+def difference(got: str, recorded: Outcome) -> str:
+    """How an outcome (an error's name or ``ok``) that is not the recorded one differs from it."""
+    if got != recorded.error:
+        return f"gives {got} instead of {recorded.error}"
+    return "changes other rows or in another way"
 
 
 def _latest_snapshot(database: Path, before: int | None = None) -> tuple[Path, Header, Tables] | None:

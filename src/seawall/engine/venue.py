@@ -287,8 +287,6 @@ class Venue:
         last = entries[-1] if entries else self._tip
         instruction, signer = _admitted(request, data, last)
         receipt, changes = self._machine.attempt(instruction, request.signer, signer, request.at)
-        if self._machine.results is not None:
-            self._results[receipt.sequence] = self._machine.results
         at = request.at
         outcome = encode_receipt(receipt)
         parts = (receipt.sequence, at.unix_timestamp, at.slot, request.signer, b"", key, data, outcome)
@@ -298,6 +296,8 @@ class Venue:
         if done is not None:
             done.append(changes)
         entries.append(entry)
+        if self._machine.results is not None:
+            self._results[receipt.sequence] = self._machine.results
         if key is not None:
             known[key] = entry
         self._fault = None

@@ -16,8 +16,9 @@ from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
 from seawall.engine.results import Results, encode_results, fingerprint
 from seawall.engine.rulebook import Handler
+from seawall.engine.store import Store
 from seawall.engine.tables import Table
-from seawall.engine.transaction import Transaction
+from seawall.engine.transaction import Transaction, price_data
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction, user_key
 from seawall.instructions.batches import MAX_ACCOUNTS, SettleExpiredBatch, SettleFundingBatch, SettlePnlBatch
@@ -111,11 +112,11 @@ class Accounts:
         """Where each account lies; None for one that does not exist."""
         if ix.users is None:
             held = tx.store.users.count
-            _require_bounded(max(0, held - ix.first) if ix.count is None else ix.count)
-            end = held if ix.count is None else min(held, ix.first + ix.count)
-            if end <= ix.first:
+            if ix.first >= held:
                 raise _invalid(f"there are {held} accounts: none lies at row {ix.first}", "a row that exists")
-            self.rows = list(range(ix.first, end))
+            count = held - ix.first if ix.count is None else ix.count
+            _require_bounded(count)
+            self.rows = list(range(ix.first, min(held, ix.first + count)))
         else:
             if ix.first or ix.count is not None:
                 raise _invalid("accounts are given by row or by name, not both", "one of the two")
@@ -134,15 +135,11 @@ class Accounts:
         tx, store = self.tx, self.tx.store
         present = [row for row in self.rows if row is not None]
         self.users = [store.users.row(row) for row in present]
-        tables = batch.Tables(
-            users=[bytearray().join(self.users[i : i + SEGMENT]) for i in range(0, len(present), SEGMENT)],
-            spot_markets=_all_rows(store.spot_markets),
-            perp_markets=_all_rows(store.perp_markets),
-            oracles=bytearray().join(oracle.pack() for oracle in tx.oracles),
-            state=_all_rows(store.state),
-        )
+        segments = [bytearray().join(self.users[i : i + SEGMENT]) for i in range(0, len(present), SEGMENT)]
+        tables = copied_tables(store, segments, tx.slot)
         compiled = _is_compiled(tx, loop, len(present))
-        result = batch.run(loop, tables, compiled=compiled, owned=self._owned(), after=None, **numbers)
+        owned = [i for i, row in enumerate(self.users) if is_owner(row, tx.signer)]
+        result = batch.run(loop, tables, compiled=compiled, owned=owned, after=None, **numbers)
         self.outcomes = _outcomes(b"".join(result.outcomes))
         size = store.users.row_size
         after = (bytes(rows[at : at + size]) for rows in tables.users for at in range(0, len(rows), size))
@@ -151,12 +148,6 @@ class Accounts:
         for table, rows in ((store.spot_markets, tables.spot_markets), (store.perp_markets, tables.perp_markets)):
             for index in range(table.count):
                 tx.replace_row(table, index, bytes(rows[index * table.row_size : (index + 1) * table.row_size]))
-
-    def _owned(self) -> list[int]:
-        """The numbers of the users whose authority or delegate signs; the all-zero key is nobody's delegate."""
-        signer = self.tx.signer
-        delegate = signer if signer != DEFAULT_KEY else b""
-        return [i for i, row in enumerate(self.users) if row[_AUTHORITY] == signer or row[_DELEGATE] == delegate]
 
     def tell(self, event: str, **fields: Any) -> None:
         """The results to the journal, and their totals to the receipt."""
@@ -187,6 +178,22 @@ class Accounts:
             results.amount.append(None if error else amount)
             results.error.append(_NAMES[error - 1] if error else None)
         return results
+
+
+def copied_tables(store: Store, users: list[bytearray], slot: int) -> batch.Tables:
+    """What loops work on: the given user rows, and copies of everything that an instruction at ``slot`` sees."""
+    return batch.Tables(
+        users=users,
+        spot_markets=_all_rows(store.spot_markets),
+        perp_markets=_all_rows(store.perp_markets),
+        oracles=bytearray().join(price_data(o, i, slot).pack() for i, o in enumerate(store.oracles.objects)),
+        state=_all_rows(store.state),
+    )
+
+
+def is_owner(user: bytes, signer: bytes) -> bool:
+    """Whether the signer is authority or delegate of a user row; the all-zero key is nobody's delegate."""
+    return user[_AUTHORITY] == signer or (user[_DELEGATE] == signer and signer != DEFAULT_KEY)
 
 
 def _all_rows(table: "Table[Any]") -> bytearray:
