@@ -80,7 +80,7 @@ def update_pool_balances(
 
 @rule
 def spill_fee_pool_surplus(market: PerpMarket, spot_market: SpotMarket, facts: PoolUpdateFacts) -> bool:
-    """Step A: what the fee pool (``fee_pool_before``) holds beyond its target goes to the P&L pool; whether it was reached."""
+    """Step A: what the fee pool (``fee_pool_before``) holds beyond its target goes to the P&L pool; whether it did."""
     target = get_fee_pool_target(market.amm)
     held = facts.fee_pool_before
     if target > held:
