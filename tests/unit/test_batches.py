@@ -1,5 +1,6 @@
 """Batches: who is in one, what its receipt tells, where its results are, and what refuses it."""
 
+import json
 import sqlite3
 from functools import cache
 from pathlib import Path
@@ -11,9 +12,11 @@ pytest.importorskip("pyarrow")
 
 from support.batches import BTC_PERP, KEEPER, SOL_PERP, after, clone, crowd, crowded, execute, told
 from support.load import ADMIN
+from typer.testing import CliRunner
 
 import seawall.engine.handlers.batches as handlers
 from seawall import Request, Venue
+from seawall.cli import app
 from seawall.engine import results
 from seawall.engine.machine import Machine
 from seawall.engine.receipts import Receipt, Transfer
@@ -24,6 +27,7 @@ from seawall.keys import key_from_text, key_to_text
 from seawall.ledger.errors import JournalDamaged, LedgerError
 from seawall.state.enums import EXCHANGE_AMM_PAUSED, EXCHANGE_FUNDING_PAUSED, EXCHANGE_SETTLE_PNL_PAUSED
 
+ROOT = Path(__file__).parents[2]
 COUNT = 60
 PNL = SettlePnlBatch(market_index=SOL_PERP)
 
@@ -240,6 +244,23 @@ def test_other_results_are_damage(tmp_path: Path, sql: str) -> None:
         pytest.raises(JournalDamaged, match=f"results of entry {sequence}"),
     ):
         venue.results(sequence)
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    """What docs/batches.md shows is what comes out."""
+    path = tmp_path / "venue.seawall"
+    for name in ("first-steps", "settle-everybody"):
+        done = CliRunner().invoke(app, ["run", str(ROOT / "examples" / f"{name}.jsonl"), "--venue", str(path)])
+        assert done.exit_code == 0, done.output
+    with Venue.open(path, read_only=True) as venue:
+        shown = venue.results(19).drop_columns(["user"]).to_pylist()
+        receipt = venue.receipt(19)
+    page = (ROOT / "docs" / "batches.md").read_text()
+    assert "\n".join(str(row) for row in shown) in page
+    assert receipt is not None
+    ((event, fields),) = receipt.events
+    assert f"event {event}" in page
+    assert json.dumps({**fields, "results_sha256": ""}, separators=(",", ":"))[:-3] in page.replace("\n", "")
 
 
 # --- what is not installed ---------------------------------------------------------------------------------------
