@@ -50,9 +50,7 @@ DISTINCT = 2_000
 
 
 @loop
-def accrue_markets(
-    spot_markets: list[SpotMarket], oracle: OraclePriceData, now: int, scratch: InterestFacts
-) -> int:
+def accrue_markets(spot_markets: list[SpotMarket], oracle: OraclePriceData, now: int, scratch: InterestFacts) -> int:
     """Interest and averages of every spot market; how many."""
     for i in range(len(spot_markets)):
         update_spot_market_cumulative_interest(spot_markets[i], oracle, now, scratch)
@@ -228,7 +226,7 @@ def _accessors(kind: str, field: Field) -> list[str]:
 class Venue(ctypes.Structure):
     """``struct venue`` of settle.c."""
 
-    _fields_ = [  # noqa: RUF012 - ctypes' own declaration
+    _fields_ = [
         *((name, ctypes.c_void_p) for name in (
             "users", "outcomes", "spot_markets", "perp_markets", "oracles", "state", "saved"
         )),
@@ -402,7 +400,7 @@ def compare_settle_pnl(positions: int, args: argparse.Namespace, libraries: dict
 
     rows = copied(tables)
     result = run(kernels.settle_pnl, rows, compiled=True, **numbers)
-    losers = sum(1 for error, _, amount in _outcomes(result.outcomes[0]) if error == 0 and amount < 0)
+    losers = sum(1 for error, _, amount in read_outcomes(result.outcomes[0]) if error == 0 and amount < 0)
     for variant in VARIANTS if libraries else ():
         outcomes, c_rows = bytearray(args.users * Outcome.LAYOUT.size), copied(tables)
         settle_in_c(libraries[variant, "settle"], c_rows, outcomes, now, slot)
@@ -418,7 +416,8 @@ def compare_settle_pnl(positions: int, args: argparse.Namespace, libraries: dict
     )
 
 
-def _outcomes(rows: bytes) -> list[tuple[int, bool, int]]:
+def read_outcomes(rows: bytes | bytearray) -> list[tuple[int, bool, int]]:
+    """Error, settled and amount of every account."""
     size = Outcome.LAYOUT.size
     found = [Outcome.unpack(rows, offset) for offset in range(0, len(rows), size)]
     return [(outcome.error, outcome.settled, outcome.amount) for outcome in found]
@@ -463,7 +462,25 @@ def compare_interest(args: argparse.Namespace, libraries: dict[str, Any]) -> Non
         library = libraries[variant, "interest"]
         seconds[variant] = timed(lambda lib=library: accrue_in_c(lib, bytearray(markets), oracle, now), args.rounds)  # type: ignore[misc]
     table_line("interest", args.markets, seconds)
-    print(f"{'':<24}{args.markets:,} markets, {sum(a != b for a, b in zip(expected, markets, strict=True)):,} bytes changed")
+    changed = sum(a != b for a, b in zip(expected, markets, strict=True))
+    print(f"{'':<24}{args.markets:,} markets, {changed:,} bytes changed")
+
+
+def with_settled_funding(tables: Tables) -> bytearray:
+    """The users, as if each had settled its funding in the first market: a trade needs that."""
+    amm = PerpMarket.unpack(tables.perp_markets).amm
+    segment, size = tables.users[0], User.LAYOUT.size
+    count = len(segment) // size
+    distinct = bytearray()
+    for i in range(min(count, DISTINCT)):
+        user = User.unpack(segment, i * size)
+        position = user.perp_positions[0]
+        if position.base_asset_amount > 0:
+            position.last_cumulative_funding_rate = amm.cumulative_funding_rate_long
+        else:
+            position.last_cumulative_funding_rate = amm.cumulative_funding_rate_short
+        distinct += user.pack()
+    return bytearray((bytes(distinct) * (count // DISTINCT + 1))[: count * size])
 
 
 def compare_fills(args: argparse.Namespace, libraries: dict[str, Any]) -> None:
@@ -471,23 +488,8 @@ def compare_fills(args: argparse.Namespace, libraries: dict[str, Any]) -> None:
     tables, _, _ = population(args.users, 2)
     few, _, _ = population(args.exact_users, 2)
     for rows in (tables, few):
+        rows.users[0] = with_settled_funding(rows)
         market = PerpMarket.unpack(rows.perp_markets)
-        for i in range(len(rows.users[0]) // User.LAYOUT.size):
-            at = i * User.LAYOUT.size
-            user = User.unpack(rows.users[0], at)
-            user.perp_positions[0].last_cumulative_funding_rate = (
-                market.amm.cumulative_funding_rate_long
-                if user.perp_positions[0].base_asset_amount > 0
-                else market.amm.cumulative_funding_rate_short
-            )
-            rows.users[0][at : at + User.LAYOUT.size] = user.pack()
-            if i + 1 == DISTINCT:
-                break
-        rows.users[0] = bytearray(
-            (bytes(rows.users[0][: DISTINCT * User.LAYOUT.size]) * (len(rows.users[0]) // (DISTINCT * User.LAYOUT.size) + 1))[
-                : len(rows.users[0])
-            ]
-        )
         market.amm.min_base_asset_reserve, market.amm.max_base_asset_reserve = 1, 2**120
         rows.perp_markets[: PerpMarket.LAYOUT.size] = market.pack()
 
@@ -513,7 +515,8 @@ def compare_fills(args: argparse.Namespace, libraries: dict[str, Any]) -> None:
     for variant in VARIANTS if libraries else ():
         library = libraries[variant, "fills"]
         seconds[variant] = timed(
-            lambda lib=library: fill_in_c(lib, copied(tables), bytearray(blank), STEPS), args.rounds  # type: ignore[misc]
+            lambda lib=library: fill_in_c(lib, copied(tables), bytearray(blank), STEPS),
+            args.rounds,  # type: ignore[misc]
         )
     table_line("perp fills", args.users, seconds)
     print(f"{'':<24}{args.users - len(result.refusals):,} filled, {len(result.refusals):,} refused")
@@ -536,9 +539,7 @@ START = (
 def start_seconds(cache: str) -> tuple[float, float]:
     """Wall seconds of a new process: imports alone, and until ``settle_pnl`` can be called."""
     environment = {**os.environ, "SEAWALL_BULK_CACHE": cache}
-    done = subprocess.run(
-        [sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True)
     imported, ready = done.stdout.split()
     return float(imported), float(ready)
 
@@ -556,8 +557,10 @@ def show_memory(users: int) -> None:
     """Bytes of an account's rows, and the most that this process ever held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     each = User.LAYOUT.size + Outcome.LAYOUT.size
-    print(f"memory: {User.LAYOUT.size} bytes an account, {Outcome.LAYOUT.size} its outcome, so "
-          f"{each * users / 1e6:,.0f} MB for {users:,}; peak of this process, with three copies: {peak:,.0f} MB")  # fmt: skip
+    print(
+        f"memory: {User.LAYOUT.size} bytes an account, {Outcome.LAYOUT.size} its outcome: {each * users / 1e6:,.0f} MB "
+        f"for {users:,}; peak of this process, copies and compiler included: {peak:,.0f} MB"
+    )
 
 
 def main() -> None:
