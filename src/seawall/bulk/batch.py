@@ -7,6 +7,7 @@ not fit its widths, the exact lane does that one account, and the loop goes on b
 import ctypes
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from operator import itemgetter
 from struct import Struct
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
@@ -226,6 +227,8 @@ def _buffers(hints: dict[str, Any], tables: Tables, segment: Any, given: dict[st
 _LARGEST_CODE: Final = 10_000
 _OUTCOME: Final = Struct("<Q?q?")
 """An ``Outcome`` row: error, settled, amount, whether the owner signed. A million of them are read at once."""
+_ERROR_BYTES: Final = 8
+_AMOUNT: Final = itemgetter(2)
 
 
 def _codes_for_addresses(outcomes: bytearray) -> dict[int, str]:
@@ -233,7 +236,8 @@ def _codes_for_addresses(outcomes: bytearray) -> dict[int, str]:
     from seawall.bulk.guard import described
 
     where = {}
-    for i, (address, _, _, owner) in enumerate(_OUTCOME.iter_unpack(bytes(outcomes))):
+    for i in _refused(outcomes):
+        address, _, _, owner = _OUTCOME.unpack_from(outcomes, i * _OUTCOME.size)
         if address > _LARGEST_CODE:  # smaller: the exact lane wrote a code there
             failure = described(address)
             _OUTCOME.pack_into(outcomes, i * _OUTCOME.size, int(failure.code) + 1, False, 0, owner)
@@ -241,11 +245,21 @@ def _codes_for_addresses(outcomes: bytearray) -> dict[int, str]:
     return where
 
 
+def _refused(outcomes: bytearray) -> list[int]:
+    """The accounts with an error. All rows are read at once, one byte of the error after the other."""
+    marks = 0
+    for byte in range(_ERROR_BYTES):
+        marks |= int.from_bytes(outcomes[byte :: _OUTCOME.size], "little")
+    if marks == 0:
+        return []
+    return [i for i, mark in enumerate(marks.to_bytes(len(outcomes) // _OUTCOME.size, "little")) if mark]
+
+
 def _tell(result: Result, outcomes: bytearray, first: int, where: dict[int, str]) -> None:
-    for i, (error, settled, amount, _) in enumerate(_OUTCOME.iter_unpack(outcomes)):
-        if error != 0:
-            result.refusals.append(Refusal(first + i, ErrorCode(error - 1), where.get(i, "")))
-        elif settled:
-            result.settled += 1
-            result.amount += amount
+    for i in _refused(outcomes):
+        error = _OUTCOME.unpack_from(outcomes, i * _OUTCOME.size)[0]
+        result.refusals.append(Refusal(first + i, ErrorCode(error - 1), where.get(i, "")))
+    # refused accounts have amount 0
+    result.settled += sum(outcomes[_ERROR_BYTES :: _OUTCOME.size])
+    result.amount += sum(map(_AMOUNT, _OUTCOME.iter_unpack(outcomes)))
     result.outcomes.append(bytes(outcomes))
