@@ -21,6 +21,7 @@ from seawall.keys import key_from_text
 from seawall.records import Record
 from seawall.state.insurance import InsuranceFundStake
 from seawall.state.spot_market import InsuranceFund, SpotMarket, Vaults
+from support.conserved import Watch
 
 START = 1_700_000_000
 """An hour boundary plus 800 seconds."""
@@ -33,6 +34,7 @@ class InsuranceVenue:
 
     def __init__(self, profile: str = "documents", **market: Any) -> None:
         self.machine = Machine(strict=True)
+        self.watch = Watch()
         self.now = START
         self.ok(Initialize(admin=ADMIN, profile=profile))  # type: ignore[arg-type]
         values: dict[str, Any] = {
@@ -45,8 +47,10 @@ class InsuranceVenue:
         self.ok(UpdateSpotMarketRevenueSettlePeriod(market_index=0, revenue_settle_period=3_600))
 
     def do(self, instruction: Instruction, signer: str = ADMIN) -> Receipt:
-        """Carry out an instruction now; its receipt."""
-        return self.machine.execute(Request(instruction, signer, Clock.at(self.now)))[0]
+        """Carry out an instruction now; its receipt. Every token must be accounted for after it."""
+        receipt = self.machine.execute(Request(instruction, signer, Clock.at(self.now)))[0]
+        self.watch.after(receipt, self.machine)
+        return receipt
 
     def ok(self, instruction: Instruction, signer: str = ADMIN) -> Receipt:
         """Carry out an instruction that must succeed."""
@@ -116,6 +120,7 @@ class InsuranceVenue:
 
     def overwrite(self, item: Record, table: str = "spot_markets", index: int = 0) -> None:
         """Put a changed copy of a record in place: states that no instruction leads to quickly."""
+        self.watch.overwritten = True
         getattr(self.machine.store, table).store(index, item.pack(), item)
 
     def set_insurance_vault(self, amount: int) -> None:

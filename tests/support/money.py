@@ -12,6 +12,7 @@ from seawall.records import Record
 from seawall.state.enums import BORROW
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import SpotPosition, User
+from support.conserved import Watch
 
 START = 1_700_000_000
 ADMIN = "@admin"
@@ -33,6 +34,7 @@ class MoneyVenue:
 
     def __init__(self, guard: int = 10**18, **config: Any) -> None:
         self.machine = Machine(strict=True)
+        self.watch = Watch()
         self.now = START
         self.ok(Initialize(**{"admin": ADMIN, "profile": "program", **config}))
         self.ok(AddOracle(name="SOL", price=100_000_000))
@@ -43,8 +45,10 @@ class MoneyVenue:
         self.ok(InitializeSpotMarket(name="ETH", oracle="ETH", decimals=8, **WEIGHTS, **RATES, **guards))
 
     def do(self, instruction: Instruction, signer: str = ADMIN) -> Receipt:
-        """Carry out an instruction now; its receipt."""
-        return self.machine.execute(Request(instruction, signer, self.clock))[0]
+        """Carry out an instruction now; its receipt. Every token must be accounted for after it."""
+        receipt = self.machine.execute(Request(instruction, signer, self.clock))[0]
+        self.watch.after(receipt, self.machine)
+        return receipt
 
     def ok(self, instruction: Instruction, signer: str = ADMIN) -> Receipt:
         """Carry out an instruction that must succeed."""
@@ -125,4 +129,5 @@ class MoneyVenue:
         self._store("spot_markets", index, market)
 
     def _store(self, table: str, index: int, item: Record) -> None:
+        self.watch.overwritten = True
         getattr(self.machine.store, table).store(index, item.pack(), item)

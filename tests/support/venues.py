@@ -31,7 +31,6 @@ from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOra
 from seawall.keys import key_from_text
 from seawall.records import freeze
 from seawall.state.perp_market import PerpMarket
-from support.conserved import Watch
 from support.invariants import Step, before, check_step
 from support.money import ADMIN, ETH, ONE_ETH, ONE_SOL, ONE_USDC, SOL, USDC, MoneyVenue
 
@@ -79,7 +78,6 @@ class WholeVenue(MoneyVenue):
     """SOL-PERP moves its curve with full intensity, ETH-PERP never. The AMM takes an order at once."""
 
     def __init__(self, profile: str = "documents", guard: int = 10**18, auction: int = 0) -> None:
-        self.watch = Watch()
         self.extra_slots = 0
         super().__init__(guard, profile=profile, wallets_tracked=True)
         self._open_perp_markets()

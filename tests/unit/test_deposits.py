@@ -283,7 +283,7 @@ def test_a_withdrawal_ends_liquidation_without_a_test_of_the_buffer(venue: Money
 def test_a_vault_that_is_short_refuses(venue: MoneyVenue) -> None:
     vaults = venue.machine.store.vaults.objects[USDC].copy()
     vaults.spot_vault = 5
-    venue.machine.store.vaults.store(USDC, vaults.pack(), vaults)
+    venue._store("vaults", USDC, vaults)
     assert error_of(venue.withdraw("@alice", USDC, 6)) == "TokenInsufficientFunds"
     assert error_of(venue.withdraw("@alice", USDC, 5)) == "SpotMarketVaultInvariantViolated"
 
