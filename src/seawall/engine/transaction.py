@@ -500,7 +500,6 @@ class Transaction:
             changes.append(Change(table, last, table.row(last), b"", None))
         return changes
 
-
     def _replacements(self) -> list[Change]:
         changes: list[Change] = []
         for table, index, data in self._replaced:
