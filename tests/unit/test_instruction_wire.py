@@ -252,7 +252,7 @@ def test_every_instruction_says_who_signs_and_where_it_comes_from(name: str) -> 
 @pytest.mark.parametrize("wrong", ["--5", "5.0", "1e3", "", "ten", "9" * 5_000, 5.0, True, [], None])
 @pytest.mark.parametrize("field", ["at", "slot"])
 def test_regr_a_time_that_is_no_whole_number_is_refused(field: str, wrong: Any) -> None:
-    """"--5" and numbers of thousands of digits ended in a ValueError of Python's."""
+    """ "--5" and numbers of thousands of digits ended in a ValueError of Python's."""
     line = {**as_data(sample(ALL["deposit"])), "signer": "@alice", "at": 1, "slot": 1, field: wrong}
     with pytest.raises(SettlementError) as caught:
         request_from_line(msgspec.json.encode(line))
