@@ -347,7 +347,7 @@ def table_line(what: str, count: int, seconds: dict[str, float]) -> None:
     rates = {lane: count / found for lane, found in seconds.items()}
     bulk = rates["bulk"]
     cells = "".join(f"{rates[lane] / 1_000:>12,.1f}" if lane in rates else f"{'-':>12}" for lane in COLUMNS)
-    ratios = f"{bulk / rates['exact']:>8.0f}x" + "".join(
+    ratios = f"{bulk / rates['exact']:>11.0f}x" + "".join(
         f"{rates[lane] / bulk:>9.2f}x" if lane in rates else f"{'-':>10}" for lane in ("C", "C checked")
     )
     print(f"{what:<24}{cells}{ratios}", flush=True)
@@ -528,29 +528,31 @@ VARIANTS = ("C", "C checked")
 # --- compiling and memory ------------------------------------------------------------------------------------------
 
 START = (
-    "import time; s = time.perf_counter(); "
+    "from time import process_time as spent; start = spent(); "
+    "import numba; numba = spent() - start; "
     "from seawall.bulk import kernels; from seawall.bulk.compiler import declared_type, entry; "
-    "from seawall.bulk.hints import parameter_hints; imported = time.perf_counter() - s; "
+    "from seawall.bulk.hints import parameter_hints; imported = spent() - start; "
     "entry(kernels.settle_pnl, tuple(declared_type(h) for h in parameter_hints(kernels.settle_pnl).values())); "
-    "print(imported, time.perf_counter() - s)"
+    "print(numba, imported - numba, spent() - start - imported)"
 )
 
 
-def start_seconds(cache: str) -> tuple[float, float]:
-    """Wall seconds of a new process: imports alone, and until ``settle_pnl`` can be called."""
+def start_seconds(cache: str) -> list[float]:
+    """Processor seconds of a new process: importing Numba, importing the rules, getting ``settle_pnl``."""
     environment = {**os.environ, "SEAWALL_BULK_CACHE": cache}
     done = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True)
-    imported, ready = done.stdout.split()
-    return float(imported), float(ready)
+    return [float(part) for part in done.stdout.split()]
 
 
 def show_compile_time() -> None:
     """From an empty cache, then from the warmed one."""
     with tempfile.TemporaryDirectory() as cache:
-        _, cold = start_seconds(cache)
-        warm = min(start_seconds(cache) for _ in range(3))
-    print(f"\nsettle_pnl ready to be called, new process: {cold:.1f} s with an empty cache, {warm[1]:.2f} s from the ")
-    print(f"cache (of it {warm[0]:.2f} s importing Numba, LLVM and the rules)")
+        cold = start_seconds(cache)
+        warm = min((start_seconds(cache) for _ in range(5)), key=sum)
+    print("\nuntil settle_pnl can be called in a new process, processor seconds")
+    print(f"{'':<24}{'Numba':>12}{'rules':>12}{'settle_pnl':>12}{'sum':>12}")
+    for what, parts in (("empty cache, compiled", cold), ("from the cache", warm)):
+        print(f"{what:<24}" + "".join(f"{part:>12.2f}" for part in (*parts, sum(parts))))
 
 
 def show_memory(users: int) -> None:
@@ -577,8 +579,9 @@ def main() -> None:
         raise SystemExit(f"the bulk lane is not available: {reason}")
     with tempfile.TemporaryDirectory() as directory:
         libraries = build(Path(directory))
-        print("thousands a second and core" + " " * 45 + "bulk:exact    C:bulk  checked:bulk")
-        print(f"{'':<24}" + "".join(f"{lane:>12}" for lane in COLUMNS))
+        print("thousands a second and core")
+        heads = "".join(f"{lane:>12}" for lane in COLUMNS)
+        print(f"{'':<24}{heads}{'bulk/exact':>12}{'C/bulk':>10}{'chk./bulk':>10}")
         compare_interest(args, libraries)
         for positions in (2, 8):
             compare_settle_pnl(positions, args, libraries)
