@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from support.venues import WholeVenue
 from support.venues import small_tables as small_tables
-from support.walk import ACTIONS, Dice, Walk
+from support.walk import ACTIONS, CONTRACTS, Dice, Walk
+
+from seawall import Venue
+from seawall.audit.replay import replay
 
 throws = st.integers(0, 2**32 - 1).map(Dice)
 
@@ -32,6 +35,13 @@ class VenueMachine(RuleBasedStateMachine):
     def begin(self, profile: str, guard: int, auction: int) -> None:
         """A venue with money in it; how far withdrawals are limited and how long the AMM waits varies."""
         self.walk = Walk(WholeVenue(profile, guard, auction), note)
+
+    def teardown(self) -> None:
+        """At the end everybody who owes nothing can leave with everything, and every market can end."""
+        if hasattr(self, "walk"):
+            self.walk.everybody_leaves()
+            for market in CONTRACTS:
+                self.walk.market_ends(market)
 
     @invariant()
     def what_is_reserved_is_what_rests(self) -> None:
@@ -50,6 +60,16 @@ def _rule(action: Callable[[Walk, Dice], None]) -> Callable[[VenueMachine, Dice]
 
 for _action in dict.fromkeys(ACTIONS):
     setattr(VenueMachine, _action.__name__, _rule(_action))
+
+
+@pytest.mark.soak
+class TestLongVenueMachine(VenueMachine.TestCase):  # type: ignore[misc, name-defined]
+    """The same with other dice at every run, for an hour or so."""
+
+    settings = settings(
+        max_examples=5_000, stateful_step_count=100, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
 
 TestVenueMachine = VenueMachine.TestCase
 TestVenueMachine.settings = settings(
@@ -78,6 +98,9 @@ def stroll(seed: int, steps: int) -> Walk:
         for _ in range(steps):
             dice.choice(ACTIONS)(walk, dice)
             walk.reserved_is_what_rests()
+        walk.everybody_leaves()
+        for market in CONTRACTS:
+            walk.market_ends(market)
     except Exception as error:
         error.add_note("\n".join([f"seed {seed}, the last instructions:", *told[-8:]]))
         raise
@@ -88,7 +111,7 @@ def test_walks_reach_every_family() -> None:
     """A few walks are enough to carry out nearly everything that a venue does; otherwise they would prove little."""
     accepted: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    for seed in range(20):
+    for seed in range(25):
         walk = stroll(seed, 200)
         accepted.update(walk.accepted)
         refused.update(walk.refused)
@@ -96,6 +119,21 @@ def test_walks_reach_every_family() -> None:
     assert not missing
     assert accepted.total() > refused.total()
     assert len({text.split()[1] for text in refused}) > 40
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_walk_is_what_its_journal_says(seed: int) -> None:
+    """A walk's requests, written to a journal and executed again from it, lead to the same receipts and the same state,
+    and the audit of that journal accounts for every token."""
+    walked = stroll(seed, 200).venue
+    with Venue() as venue:
+        receipts = venue.apply_many(walked.asked)
+        assert venue.root() == walked.store.root()
+        assert receipts[-1].effects == walked.machine.effects.hex()
+        replayed = replay(venue.journal)
+        assert replayed.findings == []
+        assert replayed.root == venue.root()
+        assert (replayed.refused, replayed.reworded) == (sum(not r.ok for r in receipts), [])
 
 
 EXPECTED = {
@@ -107,6 +145,8 @@ EXPECTED = {
     "deposit_into_spot_market_revenue_pool",
     "fill_perp_order",
     "fill_spot_order",
+    "liquidate_perp",
+    "liquidate_spot",
     "place_and_take_perp_order",
     "release_perp_order",
     "release_perp_orders",

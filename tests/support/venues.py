@@ -1,6 +1,7 @@
 """A whole venue: three tokens, two perp markets, stakes, five accounts with money, every wallet tracked."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOra
 from seawall.keys import key_from_text
 from seawall.records import freeze
 from seawall.state.perp_market import PerpMarket
+from support.conserved import Watch
 from support.invariants import Step, before, check_step
 from support.money import ADMIN, ETH, ONE_ETH, ONE_SOL, ONE_USDC, SOL, USDC, MoneyVenue
 
@@ -79,6 +81,8 @@ class WholeVenue(MoneyVenue):
 
     def __init__(self, profile: str = "documents", guard: int = 10**18, auction: int = 0) -> None:
         self.extra_slots = 0
+        self.asked: list[Request] = []
+        """Everything that was asked and became part of the history."""
         super().__init__(guard, profile=profile, wallets_tracked=True)
         self._open_perp_markets()
         self.ok(UpdatePerpAuctionDuration(min_perp_auction_duration=auction))
@@ -153,11 +157,13 @@ class WholeVenue(MoneyVenue):
     def step(self, instruction: Instruction, signer: str = ADMIN) -> Step:
         """Carry out an instruction now; everything that came of it, on which all invariants were checked."""
         old = before(self.machine)
-        receipt, changes = self.machine.execute(Request(instruction, signer, self.clock))
+        request = Request(instruction, signer, self.clock)
+        receipt, changes = self.machine.execute(request)
         step = Step(instruction, signer, receipt, changes)
         if receipt.sequence == 0:
             assert self.machine.store.root() == old.root
             return step
+        self.asked.append(request)
         self.watch.after(receipt, self.machine)
         check_step(old, step, self.machine)
         return step
@@ -173,6 +179,14 @@ class WholeVenue(MoneyVenue):
             for oracle in self.machine.store.oracles.objects[1:]:
                 if oracle.price > 0:
                     self.ok(PostOraclePrice(oracle=oracle.name, price=oracle.price))
+
+    def twin(self) -> "WholeVenue":
+        """The same venue at the same time, that from now on goes its own way."""
+        other = copy(self)
+        other.machine, other.asked = copied(self.machine), []
+        other.watch = Watch()
+        other.watch.overwritten = True
+        return other
 
     # --- state ------------------------------------------------------------------------------------------------
 

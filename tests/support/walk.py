@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, TypeVar
 
+from seawall.audit.conservation import check_state
+from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import margin, withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
 from seawall.engine.receipts import Receipt
@@ -23,7 +25,7 @@ from seawall.instructions.amm import (
     UpdateK,
     UpdatePerpBidAskTwap,
 )
-from seawall.instructions.base import Instruction, user_key
+from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
 from seawall.instructions.insurance import (
     AddInsuranceFundStake,
@@ -83,6 +85,7 @@ from seawall.instructions.user_settings import (
 )
 from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOraclePrice
 from seawall.keys import key_to_text
+from seawall.rules.common.perp_positions import is_perp_position_available
 from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.state.enums import (
     BORROW,
@@ -91,9 +94,8 @@ from seawall.state.enums import (
     STATUS_REDUCE_ONLY,
     STATUS_SETTLEMENT,
     USER_BANKRUPT,
-    USER_CLOSED,
 )
-from seawall.state.user import POSITIONS
+from seawall.state.user import POSITIONS, PerpPosition
 from support.invariants import Step, is_over
 from support.money import ADMIN, ETH, SOL, USDC
 from support.venues import (
@@ -663,6 +665,97 @@ class Walk:
         resting |= {("spot", p.market_index) for p in user.spot_positions if p.open_orders}
         self.book = [o for o in self.book if o.user != name or (o.kind, o.market) in resting]
 
+    def everybody_leaves(self) -> int:
+        """On a copy of the venue pauses and limits are lifted and all debts repaid; then everybody without perp
+        positions gets everything out that he has, in every token. The number of withdrawals.
+
+        Two of the program's roundings may be in the way: a vault left a few units short, and dust that became debt
+        without the market's total of debts knowing, so that the last debtor cannot repay in full.
+        """
+        venue = self.venue.twin()
+        venue.ok(admin.UpdateExchangeStatus(exchange_status=0))
+        for market in TOKENS:
+            venue.ok(admin.UpdateSpotMarketStatus(market_index=market, status="Active"))
+            venue.ok(admin.UpdateSpotMarketPausedOperations(market_index=market, paused_operations=0))
+            venue.ok(admin.UpdateSpotMarketMaxTokenDeposits(market_index=market, max_token_deposits=0))
+            venue.ok(admin.UpdateWithdrawGuardThreshold(market_index=market, withdraw_guard_threshold=2**64 - 1))
+        for oracle, price in USUAL_PRICE.items():
+            venue.ok(PostOraclePrice(oracle=oracle, price=price))
+        leaving = Walk(venue)
+        for user in PEOPLE:
+            for market in TOKENS:
+                owed = -leaving.held(user, market)
+                if owed > 0 and not venue.user(user).status & USER_BANKRUPT:
+                    venue.ok(FundWallet(authority=authority(user), market_index=market, amount=2 * owed))
+                    ix = Deposit(user=user, market_index=market, amount=2 * owed, reduce_only=True)
+                    receipt = venue.do(ix, authority(user))
+                    if receipt.refusal is not None:
+                        assert receipt.refusal.error == "MathError", receipt.refusal
+                        assert check_state(venue.store).flipped_dust[market] > 0
+        left = 0
+        for user in PEOPLE:
+            record = venue.user(user)
+            if record.status & USER_BANKRUPT or any(not is_perp_position_available(p) for p in record.perp_positions):
+                continue
+            for order in [o for o in self.book if o.user == user]:
+                ix = ReleaseSpotOrder(
+                    user=user, market_index=order.market, direction=order.direction, base_asset_amount=order.base
+                )
+                venue.ok(ix, authority(user))
+            for market in TOKENS:
+                amount = leaving.held(user, market)
+                if amount <= 0:
+                    continue
+                receipt = venue.do(Withdraw(user=user, market_index=market, amount=amount), authority(user))
+                if receipt.refusal is not None:
+                    short = ("SpotMarketVaultInvariantViolated", "TokenInsufficientFunds")
+                    assert receipt.refusal.error in short, receipt.refusal
+                    assert surplus(venue.store)[market] < 0
+                    continue
+                assert leaving.held(user, market) == 0
+                left += 1
+        return left
+
+    def market_ends(self, market: int) -> int:
+        """On a copy of the venue a perp market expires after all funding was settled: in whatever order people come,
+        everybody is closed and paid in full, unless a loser cannot pay, or the pool is short by the units that
+        roundings took of what losers paid in. The number of accounts closed."""
+        venue = self.venue.twin()
+        perp = venue.perp(market)
+        if perp.status not in (STATUS_ACTIVE, STATUS_REDUCE_ONLY) or perp.expiry_price:
+            return 0
+        venue.ok(admin.UpdateExchangeStatus(exchange_status=0))
+        venue.ok(admin.UpdateStateSettlementDuration(settlement_duration=60))
+        for oracle in venue.store.oracles.objects[1:]:
+            if oracle.price <= 0:
+                venue.ok(PostOraclePrice(oracle=oracle.name, price=USUAL_PRICE[oracle.name]))
+        for user in PEOPLE:
+            venue.ok(SettleFundingPayment(user=user), MALLORY)
+        venue.ok(admin.UpdatePerpMarketExpiry(market_index=market, expiry_ts=venue.now + 1))
+        venue.wait(1)
+        if not venue.do(SettleExpiredMarket(market_index=market), MALLORY).ok:
+            return 0
+        venue.wait(61)
+        waiting = [
+            u for u in PEOPLE if any(p.market_index == market for p in venue.user(u).perp_positions if has_perp(p))
+        ]
+        closed, progress = 0, True
+        refusals: dict[str, Receipt] = {}
+        while waiting and progress:
+            progress = False
+            for user in list(waiting):
+                receipt = venue.do(SettlePnl(user=user, market_index=market), MALLORY)
+                if receipt.refusal is None:
+                    waiting.remove(user)
+                    progress = True
+                    closed += 1
+                else:
+                    refusals[user] = receipt
+        if all(why(refusals[user]) == "InsufficientPerpPnlPool" for user in waiting):
+            missing = [limit.asked - limit.value for user in waiting for limit in refusals[user].limits]
+            assert min(missing, default=0) <= len(PEOPLE), missing
+        return closed
+
     # --- insurance --------------------------------------------------------------------------------------------
 
     def stake(self, dice: Dice) -> None:
@@ -841,10 +934,14 @@ class Walk:
         assert receipt.refusal is not None and receipt.refusal.error == "InvalidInstruction"
 
 
-def is_open(venue: WholeVenue, user: str) -> bool:
-    """Whether an account exists."""
-    row = venue.store.users.index.get(user_key(user))
-    return row is not None and venue.store.users.read(row).status != USER_CLOSED
+def why(receipt: Receipt) -> str:
+    """The error's name, empty for what was carried out."""
+    return "" if receipt.refusal is None else receipt.refusal.error
+
+
+def has_perp(position: PerpPosition) -> bool:
+    """Whether a perp slot holds a position."""
+    return position.base_asset_amount != 0 or position.quote_asset_amount != 0
 
 
 ACTIONS: tuple[Callable[[Walk, Dice], None], ...] = (
