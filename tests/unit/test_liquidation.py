@@ -19,10 +19,12 @@ from seawall.instructions.administration import (
 from seawall.instructions.base import decode_object
 from seawall.instructions.deposits import Withdraw
 from seawall.instructions.liquidation import (
+    ClearUserStatusBeingLiquidated,
     LiquidateBorrowForPerpPnl,
     LiquidatePerp,
     LiquidatePerpPnlForDeposit,
     LiquidateSpot,
+    SetUserStatusToBeingLiquidated,
 )
 from seawall.instructions.venue_setup import InitializeUser
 from seawall.rules.common.balances import get_token_amount
@@ -98,9 +100,11 @@ def limits_of(receipt: Receipt) -> dict[str, tuple[int, int]]:
     return {limit.name: (limit.value, limit.asked) for limit in receipt.limits}
 
 
-def long_venue(price: int = 93 * P, base: int = 90 * B, market: dict[str, Any] | None = None) -> TradingVenue:
+def long_venue(
+    price: int = 93 * P, base: int = 90 * B, market: dict[str, Any] | None = None, **config: Any
+) -> TradingVenue:
     """Vera is long 90 at about 100 on 1,000 USDC; then the price falls."""
-    venue = TradingVenue(market=FEES | (market or {}))
+    venue = TradingVenue(market=FEES | (market or {}), **config)
     venue.trader(VERA, usdc=1_000)
     venue.trader(LISA, MAKER, usdc=1_000_000)
     assert venue.take(VERA, "Long", base).ok
@@ -167,6 +171,29 @@ def test_an_account_above_the_buffer_is_let_go_with_nothing_else_done() -> None:
     assert (user.status, user.liquidation_margin_freed) == (0, 0)
     assert user.perp_positions[0].base_asset_amount == 90 * B
     assert "left liquidation" in receipt.limits[0].note
+
+
+def test_anyone_sets_and_clears_the_status_where_the_venue_has_the_cranks() -> None:
+    """Set below the maintenance margin, cleared above the one with buffer; each has its refusals, in order."""
+    flag, clear = SetUserStatusToBeingLiquidated(user=VERA), ClearUserStatusBeingLiquidated(user=VERA)
+    program = long_venue()
+    assert program.refused(flag, LISA) == program.refused(clear, LISA) == "UnsupportedInstruction"
+    venue = long_venue(price=95 * P, liquidation_status_cranks=True)
+    assert venue.refused(flag, LISA) == venue.refused(clear, LISA) == "SufficientCollateral"
+    venue.post("SOL", 93 * P)
+    assert venue.ok(flag, LISA).events == []
+    user = venue.user(VERA)
+    assert (user.status, user.next_liquidation_id, user.last_active_slot) == (
+        USER_BEING_LIQUIDATED, 2, venue.clock.slot,
+    )  # fmt: skip
+    assert venue.refused(flag, LISA) == venue.refused(clear, LISA) == "UserIsBeingLiquidated"
+    venue.post("SOL", 97 * P)
+    venue.ok(clear, LISA)
+    assert venue.user(VERA).status == 0
+    venue.change_user(VERA, status=USER_BANKRUPT)
+    assert venue.refused(flag, LISA) == venue.refused(clear, LISA) == "UserBankrupt"
+    venue.ok(UpdateExchangeStatus(exchange_status=EXCHANGE_LIQ_PAUSED))
+    assert venue.refused(flag, LISA) == venue.refused(clear, LISA) == "ExchangePaused"
 
 
 @pytest.mark.parametrize("who", [VERA, LISA])

@@ -71,6 +71,8 @@ TABLE: dict[str, list[Row]] = {
     "settle_expired_batch": [(ANYONE, {"users": []})],
     "settle_funding_batch": [(ANYONE, {"users": []})],
     "resolve_perp_pnl_deficit": [(ANYONE, {})],
+    "set_user_status_to_being_liquidated": [(ANYONE, {})],
+    "clear_user_status_being_liquidated": [(ANYONE, {})],
     # Alice takes over what Bob cannot bear
     "liquidate_perp": [(OWNER_OR_DELEGATE, {"user": BOB, "liquidator": ALICE})],
     "liquidate_spot": [(OWNER_OR_DELEGATE, {"user": BOB, "liquidator": ALICE})],

@@ -65,3 +65,23 @@ class LiquidatePerpPnlForDeposit(Instruction, frozen=True, kw_only=True):
     spot_market_index: u16
     liquidator_max_pnl_transfer: u128
     limit_price: u64 | None = None
+
+
+class SetUserStatusToBeingLiquidated(Instruction, frozen=True, kw_only=True):
+    """Flag an account that misses its maintenance margin as being liquidated. Signer: anyone.
+
+    Only where the venue has ``liquidation_status_cranks``: v2.84.0 enters and leaves liquidation lazily.
+    Source: liquidation.md §10.1; ``controller/liquidation.rs::set_user_status_to_being_liquidated``.
+    """
+
+    user: UserRef
+
+
+class ClearUserStatusBeingLiquidated(Instruction, frozen=True, kw_only=True):
+    """Let an account that meets its margin with buffer again leave liquidation. Signer: anyone.
+
+    Only where the venue has ``liquidation_status_cranks``. What other instructions do on the way, as one of its own.
+    Source: liquidation.md §1; ``math/liquidation.rs::validate_user_not_being_liquidated``.
+    """
+
+    user: UserRef

@@ -9,8 +9,9 @@ from seawall.records import i64, u16, u32, u64
 class Initialize(Instruction, frozen=True, kw_only=True):
     """Create the exchange. Signer: anyone, once. Source: instructions.md §3.1; ``admin.rs::handle_initialize``.
 
-    ``spot_fee_pool_settlement``, ``admin_removes_protocol_shares``: rules that the documents promise and the program
-    lacks (docs/rulebooks.md); None: as the profile says. ``associated_spot_backstop`` is off unless asked for.
+    ``spot_fee_pool_settlement``, ``admin_removes_protocol_shares``, ``liquidation_status_cranks``: what the documents
+    or later versions have and the program lacks (docs/rulebooks.md); None: as the profile says.
+    ``associated_spot_backstop`` is off unless asked for.
     """
 
     name: str = "venue"
@@ -20,6 +21,7 @@ class Initialize(Instruction, frozen=True, kw_only=True):
     wallets_tracked: bool = False
     spot_fee_pool_settlement: bool | None = None
     admin_removes_protocol_shares: bool | None = None
+    liquidation_status_cranks: bool | None = None
     associated_spot_backstop: bool = False
 
 

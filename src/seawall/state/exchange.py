@@ -98,9 +98,10 @@ class VenueConfig(Record):
     """What kind of venue this is: the rulebook, the profile, and the named rules that the profile switched on.
 
     ``spot_fee_pool_settlement``: anyone may settle spot fee pools to revenue pools. ``admin_removes_protocol_shares``:
-    the admin may cash insurance shares that the protocol owns. ``wallets_tracked``: tokens outside the vaults are
-    accounted too, so that a deposit needs a wallet that holds it. ``associated_spot_backstop``: a perp market may be
-    backed by the revenue and insurance of a spot market. Both behaviours: docs/rulebooks.md.
+    the admin may cash insurance shares that the protocol owns. ``liquidation_status_cranks``: anyone may set and clear
+    the status of being liquidated. ``wallets_tracked``: tokens outside the vaults are accounted too, so that a deposit
+    needs a wallet that holds it. ``associated_spot_backstop``: a perp market may be backed by the revenue and insurance
+    of a spot market. Both behaviours: docs/rulebooks.md.
     """
 
     name: name32
@@ -108,5 +109,6 @@ class VenueConfig(Record):
     profile: name32
     spot_fee_pool_settlement: bool
     admin_removes_protocol_shares: bool
+    liquidation_status_cranks: bool
     wallets_tracked: bool
     associated_spot_backstop: bool

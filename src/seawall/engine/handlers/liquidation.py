@@ -15,13 +15,17 @@ from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
 from seawall.instructions.liquidation import (
+    ClearUserStatusBeingLiquidated,
     LiquidateBorrowForPerpPnl,
     LiquidatePerp,
     LiquidatePerpPnlForDeposit,
     LiquidateSpot,
+    SetUserStatusToBeingLiquidated,
 )
 from seawall.keys import key_to_text
 from seawall.rules.common.liquidation_math import NO_LIMIT_PRICE
+from seawall.rules.common.margin import meets_maintenance_margin_requirement, validate_user_not_being_liquidated
+from seawall.rules.common.user_status import enter_liquidation, is_bankrupt, is_being_liquidated
 from seawall.rules.drift.liquidation_perp import liquidate_perp
 from seawall.rules.drift.liquidation_pnl import liquidate_borrow_for_perp_pnl, liquidate_perp_pnl_for_deposit
 from seawall.rules.drift.liquidation_spot import liquidate_spot
@@ -298,7 +302,45 @@ def _emit_record(job: Liquidation, **fields: Any) -> None:
     )
 
 
+def set_being_liquidated(tx: Transaction, ix: SetUserStatusToBeingLiquidated) -> None:
+    """Enter liquidation. Errors: ``UnsupportedInstruction``, ``ExchangePaused``, ``UserBankrupt``,
+    ``UserIsBeingLiquidated``, those of a margin calculation, ``SufficientCollateral``.
+    """
+    user = _flagged_account(tx, ix.user)
+    if is_being_liquidated(user):
+        raise SettlementError(ErrorCode.UserIsBeingLiquidated)
+    if meets_maintenance_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state):
+        raise SettlementError(ErrorCode.SufficientCollateral)
+    enter_liquidation(user, tx.slot)
+
+
+def clear_being_liquidated(tx: Transaction, ix: ClearUserStatusBeingLiquidated) -> None:
+    """Leave liquidation. Errors: ``UnsupportedInstruction``, ``ExchangePaused``, ``UserBankrupt``,
+    ``SufficientCollateral`` for an account that is in none, those of a margin calculation, ``UserIsBeingLiquidated``.
+    """
+    user = _flagged_account(tx, ix.user)
+    if not is_being_liquidated(user):
+        raise SettlementError(ErrorCode.SufficientCollateral, "the account is not being liquidated")
+    validate_user_not_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+
+
+def _flagged_account(tx: Transaction, ref: str) -> User:
+    if not tx.config.liquidation_status_cranks:
+        raise SettlementError(
+            ErrorCode.UnsupportedInstruction,
+            "this venue runs without the parameter liquidation_status_cranks, as the program does",
+            "a venue with that parameter",
+        )
+    require_not_paused(tx, EXCHANGE_LIQ_PAUSED)
+    user = tx.write_user(ref)
+    if is_bankrupt(user):
+        raise SettlementError(ErrorCode.UserBankrupt)
+    return user
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
+    SetUserStatusToBeingLiquidated: set_being_liquidated,
+    ClearUserStatusBeingLiquidated: clear_being_liquidated,
     LiquidatePerp: take_over_perp,
     LiquidateSpot: take_over_borrow,
     LiquidateBorrowForPerpPnl: take_over_borrow_for_profit,

@@ -25,6 +25,7 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
         profile=ix.profile,
         spot_fee_pool_settlement=_given(ix.spot_fee_pool_settlement, documents),
         admin_removes_protocol_shares=_given(ix.admin_removes_protocol_shares, documents),
+        liquidation_status_cranks=_given(ix.liquidation_status_cranks, documents),
         wallets_tracked=ix.wallets_tracked,
         associated_spot_backstop=ix.associated_spot_backstop,
     )
