@@ -4,17 +4,20 @@ The book of resting orders is kept here, as a venue would keep it. What is done 
 do the same things. Most of it is what a venue sees every day, some is refused on purpose.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
 from seawall.audit.conservation import check_state
 from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import margin, withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
-from seawall.engine.receipts import Receipt
+from seawall.engine.receipts import Clock, Receipt, Refusal
 from seawall.errors import SettlementError
 from seawall.instructions import administration as admin
 from seawall.instructions.amm import (
@@ -84,7 +87,7 @@ from seawall.instructions.user_settings import (
     UpdateUserReduceOnly,
 )
 from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOraclePrice
-from seawall.keys import key_to_text
+from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.perp_positions import is_perp_position_available
 from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.state.enums import (
@@ -209,7 +212,29 @@ class Walk:
         """Carry out one instruction; its receipt."""
         step = self.venue.step(instruction, signer)
         self.note(step)
+        if step.receipt.refusal is not None:
+            self.keeps_its_word(step, step.receipt.refusal)
         return step.receipt
+
+    def keeps_its_word(self, step: Step, refusal: Refusal) -> None:
+        """What a refusal says would pass does pass: the amount that it names; and at the time or signed by whom it
+        names, the same is at least not refused for the same reason."""
+        venue, ix, said = self.venue, step.instruction, refusal.would_pass
+        amount = re.search(r"at most (\d+) (tokens|shares)", said)
+        if amount is not None and not isinstance(ix, Swap):
+            name = "shares" if amount[2] == "shares" else "amount"
+            if int(amount[1]) > 0:
+                smaller = venue.attempt(msgspec.structs.replace(ix, **{name: int(amount[1])}), step.signer)
+                assert smaller.refusal is None, (refusal, smaller.refusal)
+        moment = re.search(r"(from|after)(?: time)? (\d{9,})", said)
+        if moment is not None:
+            later = int(moment[2]) + (moment[1] == "after")
+            clock = Clock(later, venue.clock.slot + (later - venue.now) * 5 // 2)
+            receipt, _ = venue.machine.attempt(ix, step.signer, key_from_text(step.signer), clock)
+            assert why(receipt) != refusal.error, (refusal, receipt.refusal)
+        signer = re.search(r"the same signed by (\S+)", said)
+        if signer is not None:
+            assert why(venue.attempt(ix, signer[1])) != refusal.error, refusal
 
     def note(self, step: Step) -> None:
         """Count what was carried out and what was refused, and tell it."""

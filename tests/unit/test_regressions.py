@@ -2,15 +2,21 @@
 
 import pytest
 from support.money import ETH, ONE_ETH, ONE_SOL, SOL, USDC
-from support.venues import ALICE, BOB, CAROL, ETH_PERP, SOL_PERP, STEP, WholeVenue
+from support.venues import ALICE, BOB, CAROL, DESK, ETH_PERP, SOL_PERP, STEP, WholeVenue
 
 from seawall.audit.conservation import ROUNDED_REPAYMENTS, check_state
 from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
-from seawall.instructions.administration import UpdateExchangeStatus, UpdatePerpMarketExpiry, UpdateSpotMarketStatus
+from seawall.instructions.administration import (
+    UpdateExchangeStatus,
+    UpdatePerpMarketExpiry,
+    UpdateSpotMarketMaxTokenDeposits,
+    UpdateSpotMarketStatus,
+)
 from seawall.instructions.amm import UpdateAmms
 from seawall.instructions.deposits import Deposit, Withdraw
+from seawall.instructions.insurance import TransferProtocolIfShares
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.perp_fills import (
     AmmFill,
@@ -20,6 +26,7 @@ from seawall.instructions.perp_fills import (
     ReservePerpOrder,
 )
 from seawall.instructions.pnl import SettleExpiredMarket, SettlePnl
+from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder, ReserveSpotOrder
 from seawall.instructions.venue_setup import PostOraclePrice
 
 
@@ -132,3 +139,41 @@ def test_regr_withdrawable_judges_each_trial_by_itself(venue: WholeVenue) -> Non
     found = withdrawable(venue.store, venue.clock, ALICE, ETH)
     assert (found.amount, found.bound_by) == (0, "InvalidOracle")
     assert venue.refused(Withdraw(user=ALICE, market_index=ETH, amount=1), ALICE) == "InvalidOracle"
+
+
+def test_regr_no_more_protocol_shares_are_promised_than_there_are(venue: WholeVenue) -> None:
+    """The refusal of an amount beyond the epoch's allowance promised that allowance, though the protocol owned none of
+    it, and the next epoch, though no epoch allows that much."""
+    ix = TransferProtocolIfShares(authority=BOB, market_index=USDC, shares=10**12)
+    refusal = venue.do(ix, DESK).refusal
+    assert refusal is not None
+    assert (refusal.error, refusal.would_pass) == ("DefaultError", "a larger max_transfer_per_epoch")
+
+
+def test_regr_the_room_below_a_deposit_cap_is_exact(venue: WholeVenue) -> None:
+    """Who owes repays first, and only the rest counts toward the cap. The promised amount was some units too large once
+    a unit of scaled balance was worth more than a token; a spot fill's refusal gave no numbers at all."""
+    assert venue.withdraw(CAROL, SOL, 5 * ONE_SOL + 7).ok
+    venue.wait(100 * 86_400)
+    venue.ok(UpdateSpotMarketCumulativeInterest(market_index=SOL), CAROL)
+    for cap in range(101 * ONE_SOL, 101 * ONE_SOL + 40):
+        venue.ok(UpdateSpotMarketMaxTokenDeposits(market_index=SOL, max_token_deposits=cap))
+        for user in (CAROL, ALICE):
+            refusal = venue.do(Deposit(user=user, market_index=SOL, amount=50 * ONE_SOL), user).refusal
+            assert refusal is not None and refusal.error == "MaxDeposit"
+            room = int(refusal.would_pass.removeprefix("at most ").removesuffix(" tokens now"))
+            assert venue.attempt(Deposit(user=user, market_index=SOL, amount=room), user).ok
+            assert not venue.attempt(Deposit(user=user, market_index=SOL, amount=room + 1), user).ok
+
+
+def test_regr_a_spot_fill_beyond_the_deposit_cap_says_so(venue: WholeVenue) -> None:
+    """The explanation of a refused deposit looked for an amount that a fill does not have."""
+    venue.ok(ReserveSpotOrder(user=ALICE, market_index=SOL, direction="Long", base_asset_amount=ONE_SOL), ALICE)
+    venue.ok(UpdateSpotMarketMaxTokenDeposits(market_index=SOL, max_token_deposits=100 * ONE_SOL))
+    fill = ExternalFill(base_asset_amount=ONE_SOL, quote_asset_amount=100_000_000)
+    order = FillSpotOrder(
+        user=ALICE, market_index=SOL, direction="Long", base_asset_amount=ONE_SOL, order_slot=0, fills=[fill]
+    )
+    refusal = venue.do(order).refusal
+    assert refusal is not None and refusal.error == "MaxDeposit"
+    assert refusal.message == f"spot market 1 may hold {100 * ONE_SOL} tokens and would hold {101 * ONE_SOL}"

@@ -3,18 +3,19 @@
 Token amounts are raw tokens of the market, quote amounts 1e6.
 """
 
-from seawall.arithmetic import MARGIN_PRECISION
+from seawall.arithmetic import MARGIN_PRECISION, pow10
 from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.queries.margin import Trial
 from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
-from seawall.rules.common.balances import get_token_amount
+from seawall.instructions.spot_fills import FillSpotOrder
+from seawall.rules.common.balances import get_spot_balance, get_token_amount
 from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.rules.common.spot_positions import find_spot_position
-from seawall.state.enums import BORROW, DEPOSIT, MARGIN_INITIAL, SPOT_WITHDRAW, MarketStatus
+from seawall.state.enums import BORROW, DEPOSIT, MARGIN_INITIAL, SPOT_WITHDRAW, STATUS_REDUCE_ONLY, MarketStatus
 from seawall.state.facts import MarginCalculation
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
@@ -72,27 +73,52 @@ def _shortage(tx: Transaction, user: User) -> str:
 # --- refusals that the code alone leads to -----------------------------------------------------------------------
 
 
-def _capped_market(tx: Transaction, ix: Deposit | DepositIntoSpotMarketRevenuePool | Swap) -> tuple[SpotMarket, int]:
+def _capped_market(
+    tx: Transaction, ix: Deposit | DepositIntoSpotMarketRevenuePool | Swap | FillSpotOrder
+) -> tuple[SpotMarket, int]:
     """The market whose cap refused, and the tokens that were to enter it."""
     if isinstance(ix, Swap):
         return tx.spot_market(ix.out_market_index), ix.amount_out
+    if isinstance(ix, FillSpotOrder):
+        return tx.spot_market(ix.market_index), ix.base_asset_amount
     return tx.spot_market(ix.market_index), ix.amount
 
 
-def _max_deposit(tx: Transaction, ix: Deposit | DepositIntoSpotMarketRevenuePool | Swap) -> Explanation:
+def _max_deposit(tx: Transaction, ix: Deposit | DepositIntoSpotMarketRevenuePool | Swap | FillSpotOrder) -> Explanation:
     market, amount = _capped_market(tx, ix)
     cap = market.max_token_deposits
     after = get_token_amount(market.deposit_balance, market, DEPOSIT)
-    room = max(0, cap - (after - amount))
     limit = Limit("max_token_deposits", cap, after, f"tokens that spot market {market.market_index} may hold")
-    return (
-        f"spot market {market.market_index} may hold {cap} tokens and would hold {after}",
-        f"at most {room} tokens now" if room else "no deposit until others withdrew or the admin raises the cap",
-        [limit],
-    )
+    message = f"spot market {market.market_index} may hold {cap} tokens and would hold {after}"
+    if isinstance(ix, FillSpotOrder):
+        return message, "the same once others withdrew or the admin raises the cap", [limit]
+    owed = 0 if isinstance(ix, DepositIntoSpotMarketRevenuePool) else _owed_before(tx, ix.user, market)
+    if owed > 0 and isinstance(ix, Deposit) and (ix.reduce_only or market.status == STATUS_REDUCE_ONLY):
+        amount = min(amount, owed)
+    room = _room_below_cap(market, amount, owed)
+    passing = f"at most {room} tokens now" if room else "no deposit until others withdrew or the admin raises the cap"
+    return message, passing, [limit]
 
 
-def _max_borrows(tx: Transaction, ix: Deposit | DepositIntoSpotMarketRevenuePool | Swap) -> Explanation:
+def _owed_before(tx: Transaction, ref: str, market: SpotMarket) -> int:
+    """Tokens that an account owed before the instruction, at the interest that it accrued."""
+    user = Transaction(tx.store, tx.clock, tx.signer).user(ref)
+    index = find_spot_position(user, market.market_index)
+    return 0 if index < 0 else max(0, -signed_token_amount(user.spot_positions[index], market))
+
+
+def _room_below_cap(market: SpotMarket, amount: int, owed: int) -> int:
+    """Most tokens that could have been deposited instead of ``amount``; what is owed is repaid first and adds none."""
+    precision = pow10(19 - market.decimals)
+    index = market.cumulative_deposit_interest
+    before = market.deposit_balance - get_spot_balance(max(0, amount - owed), market, DEPOSIT, False)
+    largest = ((market.max_token_deposits + 1) * precision - 1) // index
+    if before > largest:
+        return 0
+    return owed + ((largest - before + 1) * index - 1) // precision
+
+
+def _max_borrows(tx: Transaction, ix: Deposit | DepositIntoSpotMarketRevenuePool | Swap | FillSpotOrder) -> Explanation:
     market, _ = _capped_market(tx, ix)
     cap = market.max_token_deposits * market.max_token_borrows_fraction // MARGIN_PRECISION
     borrows = get_token_amount(market.borrow_balance, market, BORROW)

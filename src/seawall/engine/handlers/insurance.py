@@ -24,6 +24,7 @@ from seawall.instructions.insurance import (
     UpdateUserQuoteAssetInsuranceStake,
 )
 from seawall.keys import DEFAULT_KEY, key_from_text, key_to_text
+from seawall.rules.common.insurance_shares import apply_rebase_to_insurance_fund
 from seawall.rules.common.interest import calculate_spot_market_utilization
 from seawall.rules.common.vaults import validate_spot_balances, validate_spot_market_vault_amount
 from seawall.rules.drift.insurance import (
@@ -218,11 +219,22 @@ def _charge_epoch(tx: Transaction, config: ProtocolIfSharesTransferConfig, share
     except SettlementError as error:
         left = max(0, config.max_transfer_per_epoch - config.current_epoch_transfer)
         tx.limit("max_transfer_per_epoch", left, shares, f"the next epoch begins after {config.next_epoch_ts}")
+        passing = min(left - 1, _protocol_shares(tx))
+        ways = [f"at most {passing} shares"] if passing > 0 else []
+        if shares < config.max_transfer_per_epoch:
+            ways.append(f"the same after time {config.next_epoch_ts}")
         raise SettlementError(
             error.code,
             f"{shares} shares are not below the {left} that may still be transferred in this epoch",
-            f"fewer than {left} shares, or the same after time {config.next_epoch_ts}",
+            ", or ".join(ways) or "a larger max_transfer_per_epoch",
         ) from None
+
+
+def _protocol_shares(tx: Transaction) -> int:
+    """Shares of the quote fund that the protocol owns, as a transfer finds them: rebased."""
+    fund = tx.spot_market(QUOTE_SPOT_MARKET_INDEX).insurance_fund.copy()
+    apply_rebase_to_insurance_fund(tx.vaults(QUOTE_SPOT_MARKET_INDEX).insurance_fund_vault, fund)
+    return fund.total_shares - fund.user_shares
 
 
 def initialize_transfer_config(tx: Transaction, ix: InitializeProtocolIfSharesTransferConfig) -> None:
