@@ -225,7 +225,10 @@ class Walk:
             name = "shares" if amount[2] == "shares" else "amount"
             if int(amount[1]) > 0:
                 smaller = venue.attempt(msgspec.structs.replace(ix, **{name: int(amount[1])}), step.signer)
-                assert smaller.refusal is None, (refusal, smaller.refusal)
+                # what a transfer leaves in a vault that roundings have left short depends on who receives it
+                short = isinstance(ix, TransferDeposit) and surplus(venue.store)[ix.market_index] <= 0
+                passing = ("", "SpotMarketVaultInvariantViolated") if short else ("",)
+                assert why(smaller) in passing, (refusal, smaller.refusal)
         moment = re.search(r"(from|after)(?: time)? (\d{9,})", said)
         if moment is not None:
             later = int(moment[2]) + (moment[1] == "after")
