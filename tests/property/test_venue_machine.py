@@ -34,7 +34,7 @@ class VenueMachine(RuleBasedStateMachine):
     )
     def begin(self, profile: str, guard: int, auction: int) -> None:
         """A venue with money in it; how far withdrawals are limited and how long the AMM waits varies."""
-        self.walk = Walk(WholeVenue(profile, guard, auction), note)
+        self.walk = Walk(WholeVenue(profile, guard, auction, insured=True), note)
 
     def teardown(self) -> None:
         """At the end everybody who owes nothing can leave with everything, and every market can end."""
@@ -93,7 +93,7 @@ def stroll(seed: int, steps: int) -> Walk:
         dice.choice((10**18, 10**9, 0)),
         dice.choice((0, 10)),
     )
-    walk = Walk(WholeVenue(profile, guard, auction), told.append)
+    walk = Walk(WholeVenue(profile, guard, auction, insured=True), told.append)
     try:
         for _ in range(steps):
             dice.choice(ACTIONS)(walk, dice)

@@ -244,24 +244,23 @@ def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) ->
         assert store.vaults.objects[index].spot_vault >= need[index] + min(0, left), index
 
 
-def dust_shrinks_only_by_repayments(old: Before, step: Step, machine: Machine) -> None:
-    """What a vault holds beyond its claims grows or stays, but for three roundings of the program's: a repayment takes
-    one scaled unit too much off a debt, an amount worth less than one scaled unit is taken out for nothing, interest
-    accrues on rounded totals. (A spot bankruptcy without deposits may take from it too.)"""
+def dust_shrinks_only_by_roundings(old: Before, step: Step, machine: Machine) -> None:
+    """What a vault holds beyond its claims grows or stays, but for the program's own roundings of one scaled unit each:
+    a repayment takes one too much off a debt, what is taken out of a vault may be booked one too little (revenue, and
+    a debt worth less than one), and interest accrues on rounded totals. (A spot bankruptcy without deposits may take
+    from it too.)"""
     if isinstance(step.instruction, ResolveSpotBankruptcy):
         return
     for index, left in enumerate(surplus(machine.store)):
         was = old.surplus[index] if index < len(old.surplus) else 0
         if left < was:
-            repaid = sum(_repaid(change, index) for change in step.changes if change.table.name == "users")
             market = machine.store.spot_markets.objects[index]
             unit = market.cumulative_borrow_interest // 10 ** (19 - market.decimals) + 1
+            repaid = sum(_repaid(change, index) for change in step.changes if change.table.name == "users")
+            taken = any(c.market_index == index and c.amount < 0 for c in step.receipt.vaults)
             events = [e for name, e in step.receipt.events if name == "SpotInterestRecord"]
             accrued = any(e["market_index"] == index for e in events)
-            taken = min(
-                (-c.amount for c in step.receipt.vaults if c.market_index == index and c.amount < 0), default=unit
-            )
-            assert was - left <= repaid * (unit + 1) + 2 * accrued + (taken < unit), (index, was, left)
+            assert was - left <= repaid * (unit + 1) + taken * unit + 2 * accrued, (index, was, left)
 
 
 def _repaid(change: Change, market_index: int) -> bool:
@@ -409,7 +408,7 @@ INVARIANTS: tuple[Callable[[Before, Step, Machine], None], ...] = (
     tokens_come_and_go_by_name,
     vaults_cover_each_single_claim,
     vaults_move_as_told,
-    dust_shrinks_only_by_repayments,
+    dust_shrinks_only_by_roundings,
     interest_only_grows,
     totals_fit_their_counters,
     insurance_factors_and_shares_are_ordered,

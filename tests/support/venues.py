@@ -11,9 +11,15 @@ from seawall.engine.machine import Machine, Request
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.store import Store
 from seawall.instructions.administration import (
+    UpdateInitialPctToLiquidate,
     UpdateInsuranceFundUnstakingPeriod,
+    UpdateLiquidationDuration,
+    UpdateLiquidationMarginBufferRatio,
     UpdatePerpAuctionDuration,
+    UpdatePerpLiquidationFee,
     UpdatePerpMarketMaxImbalances,
+    UpdateSpotMarketIfFactor,
+    UpdateSpotMarketLiquidationFee,
     UpdateSpotMarketRevenueSettlePeriod,
     UpdateStateSettlementDuration,
 )
@@ -77,9 +83,14 @@ def authority(user: str) -> str:
 
 
 class WholeVenue(MoneyVenue):
-    """SOL-PERP moves its curve with full intensity, ETH-PERP never. The AMM takes an order at once."""
+    """SOL-PERP moves its curve with full intensity, ETH-PERP never. The AMM takes an order at once.
 
-    def __init__(self, profile: str = "documents", guard: int = 10**18, auction: int = 0) -> None:
+    With ``insured`` a fifth of all interest and a part of what is liquidated go to insurance and liquidators.
+    """
+
+    def __init__(
+        self, profile: str = "documents", guard: int = 10**18, auction: int = 0, insured: bool = False
+    ) -> None:
         self.extra_slots = 0
         self.asked: list[Request] = []
         """Everything that was asked and became part of the history."""
@@ -90,6 +101,8 @@ class WholeVenue(MoneyVenue):
         for market in (USDC, SOL, ETH):
             self.ok(UpdateSpotMarketRevenueSettlePeriod(market_index=market, revenue_settle_period=3_600))
             self.ok(UpdateInsuranceFundUnstakingPeriod(market_index=market, insurance_fund_unstaking_period=3_600))
+        if insured:
+            self._insure()
         self._invite_people()
         self.ok(InitializeProtocolIfSharesTransferConfig())
         self.ok(UpdateProtocolIfSharesTransferConfig(whitelisted_signers=[DESK], max_transfer_per_epoch=10**12))
@@ -128,6 +141,19 @@ class WholeVenue(MoneyVenue):
                     quote_max_insurance=10**9,
                 )
             )
+
+    def _insure(self) -> None:
+        self.ok(UpdateLiquidationMarginBufferRatio(liquidation_margin_buffer_ratio=200))
+        self.ok(UpdateInitialPctToLiquidate(initial_pct_to_liquidate=2_000))
+        self.ok(UpdateLiquidationDuration(liquidation_duration=150))
+        for market in (USDC, SOL, ETH):
+            factor = {"user_if_factor": 100_000, "total_if_factor": 200_000}
+            self.ok(UpdateSpotMarketIfFactor(spot_market_index=market, **factor))
+            fees = {"liquidator_fee": 10_000, "if_liquidation_fee": 5_000}
+            self.ok(UpdateSpotMarketLiquidationFee(market_index=market, **fees))
+        for market in (SOL_PERP, ETH_PERP):
+            fees = {"liquidator_fee": 10_000, "if_liquidation_fee": 10_000}
+            self.ok(UpdatePerpLiquidationFee(market_index=market, **fees))
 
     def _invite_people(self) -> None:
         for name in (*AUTHORITIES, ADMIN):

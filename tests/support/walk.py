@@ -39,6 +39,7 @@ from seawall.instructions.insurance import (
     RemoveInsuranceFundStake,
     RequestRemoveInsuranceFundStake,
     TransferProtocolIfShares,
+    UpdateProtocolIfSharesTransferConfig,
     UpdateUserQuoteAssetInsuranceStake,
 )
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
@@ -225,10 +226,11 @@ class Walk:
             name = "shares" if amount[2] == "shares" else "amount"
             if int(amount[1]) > 0:
                 smaller = venue.attempt(msgspec.structs.replace(ix, **{name: int(amount[1])}), step.signer)
-                # what a transfer leaves in a vault that roundings have left short depends on who receives it
-                short = isinstance(ix, TransferDeposit) and surplus(venue.store)[ix.market_index] <= 0
-                passing = ("", "SpotMarketVaultInvariantViolated") if short else ("",)
-                assert why(smaller) in passing, (refusal, smaller.refusal)
+                # a transfer may also fail for who receives it: a unit that is worth no token to him, or a repayment
+                # in a vault that roundings have left short
+                to_another = ("SpotMarketVaultInvariantViolated", "InvalidSpotPosition")
+                excused = isinstance(ix, TransferDeposit) and why(smaller) in to_another
+                assert smaller.refusal is None or excused, (refusal, smaller.refusal)
         moment = re.search(r"(from|after)(?: time)? (\d{9,})", said)
         if moment is not None:
             later = int(moment[2]) + (moment[1] == "after")
@@ -697,8 +699,9 @@ class Walk:
         """On a copy of the venue pauses and limits are lifted and all debts repaid; then everybody without perp
         positions gets everything out that he has, in every token. The number of withdrawals.
 
-        Two of the program's roundings may be in the way: a vault left a few units short, and dust that became debt
-        without the market's total of debts knowing, so that the last debtor cannot repay in full.
+        Three of the program's roundings may be in the way: a vault left a few units short; a balance worth no token,
+        with which no margin is computed; and dust that became debt without the market's total of debts knowing, so that
+        the last debtor cannot repay in full.
         """
         venue = self.venue.twin()
         venue.ok(admin.UpdateExchangeStatus(exchange_status=0))
@@ -736,13 +739,25 @@ class Walk:
                     continue
                 receipt = venue.do(Withdraw(user=user, market_index=market, amount=amount), authority(user))
                 if receipt.refusal is not None:
-                    short = ("SpotMarketVaultInvariantViolated", "TokenInsufficientFunds")
-                    assert receipt.refusal.error in short, receipt.refusal
-                    assert surplus(venue.store)[market] < 0
+                    if receipt.refusal.error == "InvalidMarginRatio":
+                        assert leaving.has_dust(user)
+                    elif receipt.refusal.error == "SpotMarketInsufficientDeposits":
+                        assert venue.market(market).borrow_balance > 0, "a debt that could not be repaid"
+                    else:
+                        short = ("SpotMarketVaultInvariantViolated", "TokenInsufficientFunds")
+                        assert receipt.refusal.error in short, receipt.refusal
+                        assert surplus(venue.store)[market] < 0
                     continue
                 assert leaving.held(user, market) == 0
                 left += 1
         return left
+
+    def has_dust(self, user: str) -> bool:
+        """Whether an account has a balance that is worth no token."""
+        return any(
+            p.scaled_balance and signed_token_amount(p, self.venue.market(p.market_index)) == 0
+            for p in self.venue.user(user).spot_positions
+        )
 
     def market_ends(self, market: int) -> int:
         """On a copy of the venue a perp market expires after all funding was settled: in whatever order people come,
@@ -867,6 +882,22 @@ class Walk:
                 market_index=market, insurance_fund_unstaking_period=dice.choice((3_600, 0, -1))
             ),
             UpdateSpotFeePoolTarget(market_index=market, spot_fee_pool_target=dice.randrange(10**6)),
+            admin.UpdateSpotMarketExpiry(market_index=market, expiry_ts=self.venue.now + dice.choice((-1, 10**7))),
+            admin.UpdateSpotMarketLiquidationFee(
+                market_index=market,
+                liquidator_fee=dice.randrange(60_000),
+                if_liquidation_fee=dice.randrange(120_000),
+            ),
+            admin.UpdateSpotMarketMarginWeights(
+                market_index=market,
+                initial_asset_weight=dice.choice((8_000, 7_000, 10_000, 0)),
+                maintenance_asset_weight=dice.choice((9_000, 10_000)),
+                initial_liability_weight=dice.choice((12_000, 13_000, 10_000)),
+                maintenance_liability_weight=dice.choice((11_000, 12_000, 10_000)),
+                imf_factor=dice.choice((0, 1_000, 100_000)),
+            ),
+            UpdateProtocolIfSharesTransferConfig(max_transfer_per_epoch=dice.amount(10**9)),
+            self.fee_change(dice, admin.UpdateSpotFeeStructure),
         ]  # fmt: skip
         return dice.choice(choices)
 
@@ -897,6 +928,27 @@ class Walk:
             admin.UpdatePerpMarketFundingPeriod(market_index=market, funding_period=dice.choice((3_600, 60, 0, -1))),
             admin.UpdatePerpAuctionDuration(min_perp_auction_duration=dice.choice((0, 0, 10))),
             admin.UpdateStateSettlementDuration(settlement_duration=dice.choice((3_600, 1, 0))),
+            admin.UpdateLiquidationMarginBufferRatio(liquidation_margin_buffer_ratio=dice.choice((200, 0, 2_000))),
+            admin.UpdateInitialPctToLiquidate(initial_pct_to_liquidate=dice.choice((2_000, 10_000, 0))),
+            admin.UpdateLiquidationDuration(liquidation_duration=dice.choice((150, 0, 10))),
+            admin.UpdatePerpLiquidationFee(
+                market_index=market,
+                liquidator_fee=dice.randrange(60_000),
+                if_liquidation_fee=dice.randrange(40_000),
+            ),
+            admin.UpdatePerpMarketImfFactor(
+                market_index=market,
+                imf_factor=dice.choice((0, 500)),
+                unrealized_pnl_imf_factor=dice.choice((0, 500)),
+            ),
+            admin.UpdatePerpMarketUnrealizedAssetWeight(
+                market_index=market,
+                unrealized_initial_asset_weight=dice.choice((0, 10_000)),
+                unrealized_maintenance_asset_weight=10_000,
+            ),
+            admin.UpdatePerpMarketContractTier(market_index=market, contract_tier=dice.choice(("A", "B", "C"))),
+            admin.UpdatePerpMarketMaxSpread(market_index=market, max_spread=dice.choice((500, 50_000, 90_000))),
+            self.fee_change(dice, admin.UpdatePerpFeeStructure),
             UpdateK(market_index=market, sqrt_k=amm.sqrt_k * (10_000 + dice.bps(20, 250)) // 10_000),
             RepegAmmCurve(
                 market_index=market, new_peg_candidate=max(0, amm.peg_multiplier * (10_000 + dice.bps()) // 10_000)
@@ -904,6 +956,28 @@ class Walk:
             UpdatePerpMarketAmmSummaryStats(market_index=market, update_amm_summary_stats=True),
         ]  # fmt: skip
         return dice.choice(choices)
+
+    def fee_change(self, dice: Dice, cls: Any) -> Instruction:
+        """Another schedule of fees, sound or not."""
+        fees = admin.FeeStructureParams(
+            fee_tiers=[
+                admin.FeeTierParams(
+                    fee_numerator=dice.choice((100, 60, 30, 0)),
+                    maker_rebate_numerator=dice.choice((20, 0)),
+                    referrer_reward_numerator=dice.choice((15, 0)),
+                    referee_fee_numerator=dice.choice((5, 0)),
+                )
+            ],
+            filler_reward_structure=admin.FillerRewardParams(
+                reward_numerator=dice.choice((10, 0, 20)),
+                reward_denominator=100,
+                time_based_reward_lower_bound=dice.choice((10_000, 10**7)),
+            ),
+            referrer_reward_epoch_upper_bound=dice.choice((4_000_000_000, 100_000)),
+            flat_filler_fee=dice.choice((10_000, 0)),
+        )
+        changed: Instruction = cls(fee_structure=fees)
+        return changed
 
     def set_up_account(self, dice: Dice) -> None:
         """What an owner may set; further sub-accounts come and go, those of the story stay."""

@@ -1,8 +1,8 @@
 """Bugs that random walks over a whole venue found (tests/property/test_venue_machine.py); each stays found."""
 
 import pytest
-from support.money import ETH, ONE_ETH, ONE_SOL, SOL, USDC
-from support.venues import ALICE, BOB, CAROL, DESK, ETH_PERP, SOL_PERP, STEP, WholeVenue
+from support.money import ETH, ONE_ETH, ONE_SOL, ONE_USDC, SOL, USDC
+from support.venues import ALICE, BOB, CAROL, DAVE, DESK, ETH_PERP, SOL_PERP, STEP, WholeVenue
 
 from seawall.audit.conservation import ROUNDED_REPAYMENTS, check_state
 from seawall.engine.conservation import surplus
@@ -16,7 +16,12 @@ from seawall.instructions.administration import (
 )
 from seawall.instructions.amm import UpdateAmms
 from seawall.instructions.deposits import Deposit, Withdraw
-from seawall.instructions.insurance import TransferProtocolIfShares
+from seawall.instructions.insurance import (
+    AddInsuranceFundStake,
+    DepositIntoInsuranceFund,
+    RequestRemoveInsuranceFundStake,
+    TransferProtocolIfShares,
+)
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.perp_fills import (
     AmmFill,
@@ -177,3 +182,20 @@ def test_regr_a_spot_fill_beyond_the_deposit_cap_says_so(venue: WholeVenue) -> N
     refusal = venue.do(order).refusal
     assert refusal is not None and refusal.error == "MaxDeposit"
     assert refusal.message == f"spot market 1 may hold {100 * ONE_SOL} tokens and would hold {101 * ONE_SOL}"
+
+
+def test_regr_the_largest_request_of_a_stake_is_exact(venue: WholeVenue) -> None:
+    """A share is worth 1.9 tokens: an amount of one token, which was promised for one share, buys none; two do. Who
+    owns every share may not ask for all of the vault, which was promised too."""
+    venue.ok(DepositIntoInsuranceFund(authority=BOB, market_index=USDC, amount=1_800 * ONE_USDC), BOB)
+    venue.ok(AddInsuranceFundStake(authority=CAROL, market_index=USDC, amount=2), CAROL)
+    for owner, asked, most in ((CAROL, 10, 2), (DAVE, 3_800 * ONE_USDC + 10, 3_800 * ONE_USDC + 1)):
+        ix = RequestRemoveInsuranceFundStake(authority=owner, market_index=USDC, amount=asked)
+        refusal = venue.attempt(ix, owner).refusal
+        assert refusal is not None
+        assert (refusal.error, refusal.would_pass) == ("InsufficientIFShares", f"an amount of at most {most} tokens")
+        at_most = RequestRemoveInsuranceFundStake(authority=owner, market_index=USDC, amount=most)
+        assert venue.attempt(at_most, owner).ok
+    without = RequestRemoveInsuranceFundStake(authority=ALICE, market_index=USDC, amount=10)
+    refusal = venue.attempt(without, ALICE).refusal
+    assert refusal is not None and refusal.would_pass == "the same after add_insurance_fund_stake"

@@ -1,5 +1,6 @@
 """What a refused insurance instruction can say: the shares, the vault, the end of the cooldown."""
 
+from seawall.arithmetic import div_ceil
 from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
@@ -74,10 +75,19 @@ def _insufficient_shares(
         passing = "a new, smaller request"
     else:
         asked = vault_amount_to_if_shares(ix.amount, fund.total_shares, vault)
-        worth = stake.if_shares * vault // fund.total_shares if fund.total_shares else 0
-        passing = f"an amount of at most {worth} tokens"
+        most = _largest_request(stake.if_shares, fund.total_shares, vault)
+        passing = f"an amount of at most {most} tokens" if most > 0 else "the same after add_insurance_fund_stake"
     limit = Limit("if_shares", stake.if_shares, asked, "shares of the stake")
     return f"the stake has {stake.if_shares} shares, {asked} were asked", passing, [limit]
+
+
+def _largest_request(if_shares: int, total_shares: int, vault: int) -> int:
+    """Tokens that lock as many shares as a stake may ask for: those it has, and fewer than all there are; 0: none."""
+    n_shares = min(if_shares, total_shares - 1)
+    if n_shares <= 0 or vault == 0:
+        return 0
+    most = div_ceil(n_shares * vault, total_shares)
+    return most if vault_amount_to_if_shares(most, total_shares, vault) > 0 else 0
 
 
 def _too_small(tx: Transaction, ix: RequestRemoveInsuranceFundStake) -> Explanation:
