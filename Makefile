@@ -25,6 +25,8 @@ check: $(READY) ## style, types, import contract, rule conventions
 
 bench: $(READY) ## measure rates, memory and recovery up to a million accounts (some minutes)
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/bulk.py
+	$(BIN)/python benchmarks/risk.py
 
 format: $(READY) ## put the code into its standard form
 	$(BIN)/ruff check --fix src tests tools benchmarks
