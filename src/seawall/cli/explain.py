@@ -9,9 +9,9 @@ from rich.console import Console
 
 from seawall.cli import app
 from seawall.cli.opening import fail
-from seawall.cli.text import amount, print_refusal, table, when
+from seawall.cli.text import amount, print_refusal, when
 from seawall.engine.attribution import Attribution, Bearer, attribute
-from seawall.engine.receipts import Receipt, Source, Waterfall
+from seawall.engine.receipts import Receipt, Waterfall
 from seawall.engine.recovery import machine_at
 from seawall.engine.store import Store
 from seawall.ledger.errors import LedgerError
@@ -111,16 +111,20 @@ class _Unit:
 
 
 def _print_sources(console: Console, waterfall: Waterfall, unit: _Unit) -> None:
-    shown = table(f"Waterfall ({unit.name})", "source", "held", "could pay at most", "paid", "to", "left to pay")
+    """One source a line pair: no table of these seven figures fits a terminal."""
+    console.print(f"[bold]Waterfall ({unit.name})[/]")
     left = waterfall.loss
-    for source in waterfall.sources:
+    for number, source in enumerate(waterfall.sources, 1):
         left -= source.paid
-        shown.add_row(source.name, unit(source.held), _cap(source, unit), unit(source.paid), source.paid_to, unit(left))
+        paid = f"paid {unit(source.paid)}" + (f" to {source.paid_to}" if source.paid else "")
+        console.print(f"{number}. {source.name} held {unit(source.held)}: {paid}, left {unit(left)}")
+        if source.cap is not None:
+            console.print(f"   it could pay at most {unit(source.cap.value)} ({source.cap.name})")
     if waterfall.socialised:
         left -= waterfall.socialised
         everybody = "every deposit" if waterfall.perp_market_index is None else "every open position"
-        shown.add_row("socialised", "", "", unit(waterfall.socialised), f"borne by {everybody}", unit(left))
-    console.print(shown)
+        number = len(waterfall.sources) + 1
+        console.print(f"{number}. {everybody} bears {unit(waterfall.socialised)} (socialised), left {unit(left)}")
     if waterfall.uncovered:
         console.print(f"{unit(waterfall.uncovered)} stay uncovered: {_UNCOVERED[waterfall.kind]}")
     if any(source.paid and source.paid_to == "dust" for source in waterfall.sources):
@@ -134,23 +138,17 @@ _UNCOVERED = {
 }
 
 
-def _cap(source: Source, unit: _Unit) -> str:
-    cap = source.cap
-    return "" if cap is None else f"{unit(cap.value)} ({cap.name})"
-
-
 def _print_bearers(console: Console, title: str, weight: str, bearers: list[Bearer], unit: _Unit, top: int) -> None:
     if not bearers:
         return
     ordered = sorted(bearers, key=lambda bearer: -bearer.share)
     listed = ordered[:top] if top > 0 else ordered
-    shown = table(f"{title} ({unit.name})", "account", weight, "share")
+    console.print(f"[bold]{title} ({unit.name}, by {weight})[/]")
     for bearer in listed:
-        shown.add_row(bearer.account, f"{bearer.weight:,}", unit(bearer.share))
+        console.print(f"  {unit(bearer.share)}  {bearer.account}  {bearer.weight:,}", soft_wrap=True)
     rest = ordered[len(listed) :]
     if rest:
-        shown.add_row(f"… and {len(rest):,} more", "", unit(sum(bearer.share for bearer in rest)))
-    console.print(shown)
+        console.print(f"  {unit(sum(bearer.share for bearer in rest))}  {len(rest):,} more")
 
 
 def _print_rounding(console: Console, what: str, value: int, unit: _Unit) -> None:
