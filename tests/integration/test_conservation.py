@@ -23,10 +23,7 @@ USERS = 20
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.name.partition("_")[0])
 def test_recorded_histories_account_for_every_unit(path: Path) -> None:
-    """After every recorded instruction every total has its parts, every vault its claims, all dust its reason.
-
-    Lines that the engine lacks (liquidations) are put in place from the recording, and conserve too.
-    """
+    """After every recorded instruction every total has its parts, every vault its claims, all dust its reason."""
     lines = read_lines(path)
     recorded = start_replay(next(lines))
     store = recorded.machine.store
