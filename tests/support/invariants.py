@@ -20,7 +20,7 @@ from seawall.instructions.base import Instruction, user_key
 from seawall.instructions.deposits import DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
 from seawall.instructions.insurance import DepositIntoInsuranceFund
 from seawall.instructions.perp_fills import FillPerpOrder, PlaceAndTakePerpOrder
-from seawall.instructions.pnl import DepositIntoPerpMarketFeePool
+from seawall.instructions.pnl import DepositIntoPerpMarketFeePool, SettleMultiplePnls
 from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
 from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder
 from seawall.instructions.venue_setup import FundWallet
@@ -322,7 +322,8 @@ def a_share_never_gets_cheaper(old: Before, step: Step, machine: Machine) -> Non
 
 def gains_are_paid_from_pools(old: Before, step: Step, machine: Machine) -> None:
     """What a step pays to winners of a market was in that market's P&L pool before it, or spilled into it from its fee
-    pool, or another loser of the same market paid it in with this step."""
+    pool, or another loser of the same market paid it in with this step. (Of two settlements in one step the second may
+    also be paid of what the first drew from the revenue pool.)"""
     if step.receipt.refusal is not None:
         return
     paid: Counter[int] = Counter()
@@ -333,6 +334,8 @@ def gains_are_paid_from_pools(old: Before, step: Step, machine: Machine) -> None
         quote = machine.store.spot_markets.objects[0]
         market = old.perp_markets[index]
         held = market.pnl_pool.scaled_balance + market.amm.fee_pool.scaled_balance
+        if isinstance(step.instruction, SettleMultiplePnls) and step.instruction.market_indexes.count(index) > 1:
+            held += old.spot_markets[0].revenue_pool.scaled_balance
         assert amount <= get_token_amount(held, quote, DEPOSIT)
 
 

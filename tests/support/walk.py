@@ -211,6 +211,7 @@ class Walk:
 
     def act(self, instruction: Instruction, signer: str) -> Receipt:
         """Carry out one instruction; its receipt."""
+        self.tell(f"{self.venue.now} {signer}: {instruction}")
         step = self.venue.step(instruction, signer)
         self.note(step)
         if step.receipt.refusal is not None:
@@ -248,7 +249,7 @@ class Walk:
             self.accepted[step.instruction.ix] += 1
         else:
             self.refused[f"{step.instruction.ix} {refusal.error}"] += 1
-        self.tell(f"{self.venue.now} {step.signer}: {step.instruction} -> {refusal.error if refusal else 'ok'}")
+        self.tell(f"  {refusal.error if refusal else 'ok'}")
 
     def price(self, oracle: str, change: int = 0) -> int:
         """An oracle's price, moved by basis points."""

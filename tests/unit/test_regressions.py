@@ -6,6 +6,7 @@ from support.venues import ALICE, BOB, CAROL, DAVE, DESK, ETH_PERP, SOL_PERP, ST
 
 from seawall.audit.conservation import ROUNDED_REPAYMENTS, check_state
 from seawall.engine.conservation import surplus
+from seawall.engine.handlers.insurance_refusals import _largest_request
 from seawall.engine.queries.margin import withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
 from seawall.instructions.administration import (
@@ -199,3 +200,11 @@ def test_regr_the_largest_request_of_a_stake_is_exact(venue: WholeVenue) -> None
     without = RequestRemoveInsuranceFundStake(authority=ALICE, market_index=USDC, amount=10)
     refusal = venue.attempt(without, ALICE).refusal
     assert refusal is not None and refusal.would_pass == "the same after add_insurance_fund_stake"
+
+
+def test_regr_the_largest_request_of_a_stake_is_not_a_share_too_large() -> None:
+    """With a share worth less than a token the value rounded up may buy one share more than the stake has."""
+    for if_shares, total_shares, vault in ((808_425_865, 2_810_028_848, 1_811_610_431), (3, 10, 5), (1, 100, 5)):
+        most = _largest_request(if_shares, total_shares, vault)
+        assert most * total_shares // vault <= if_shares
+        assert most == 0 or most * total_shares // vault > 0

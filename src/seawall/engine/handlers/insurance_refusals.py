@@ -86,7 +86,8 @@ def _largest_request(if_shares: int, total_shares: int, vault: int) -> int:
     n_shares = min(if_shares, total_shares - 1)
     if n_shares <= 0 or vault == 0:
         return 0
-    most = div_ceil(n_shares * vault, total_shares)
+    # what the shares are worth, rounded up, unless that is one share too many
+    most = min(div_ceil(n_shares * vault, total_shares), ((n_shares + 1) * vault - 1) // total_shares)
     return most if vault_amount_to_if_shares(most, total_shares, vault) > 0 else 0
 
 
