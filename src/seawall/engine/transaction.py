@@ -138,10 +138,6 @@ class Transaction:
         """The exchange-wide record."""
         return self._held(self.store.state, 0)
 
-    def write_config(self) -> VenueConfig:
-        """A working copy of the venue's configuration."""
-        return self._write_held(self.store.config, 0)
-
     def write_state(self) -> State:
         """A working copy of the exchange-wide record."""
         return self._write_held(self.store.state, 0)

@@ -8,7 +8,7 @@ never reaches a rule. On the wire integers are numbers or decimal strings.
 import re
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -30,8 +30,6 @@ def _snake(name: str) -> str:
 
 class Instruction(msgspec.Struct, frozen=True, kw_only=True, tag_field="ix", tag=_snake, forbid_unknown_fields=True):
     """Base of all instructions."""
-
-    IX: ClassVar[str] = ""
 
     @property
     def ix(self) -> str:

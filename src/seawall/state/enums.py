@@ -163,6 +163,5 @@ IF_REMOVE: Final = 8
 USER_BEING_LIQUIDATED: Final = 1
 USER_BANKRUPT: Final = 2
 USER_REDUCE_ONLY: Final = 4
-USER_ADVANCED_LP: Final = 8
 USER_CLOSED: Final = 128
 """Seawall's: the account was deleted; its row keeps its number and its lifetime figures."""

@@ -8,7 +8,7 @@ from seawall.audit.parity.unmodelled import reason
 from seawall.engine.store import Store
 from seawall.engine.tables import Table
 from seawall.errors import SettlementError
-from seawall.keys import key_from_text, key_to_text
+from seawall.keys import key_from_text
 from seawall.records import Record, flatten, from_json, set_path
 from seawall.state.exchange import State, VenueConfig
 from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
@@ -251,8 +251,3 @@ def first_difference(found: Record, expected: Record) -> str | None:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def address_text(data: bytes) -> str:
-    """An address as the recordings write it."""
-    return key_to_text(data)
