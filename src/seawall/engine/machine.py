@@ -70,7 +70,7 @@ class Machine:
 
     def attempt(self, instruction: Instruction, signer: str, key: bytes, clock: Clock) -> tuple[Receipt, list[Change]]:
         """What a well-formed instruction would do next: its receipt and the rows it would write. Changes nothing."""
-        tx = Transaction(self.store, clock, key, self.lane)
+        tx = Transaction(self.store, clock, key, self.lane, instruction.ix)
         self.results = None
         try:
             self._rules(instruction).handler(instruction)(tx, instruction)

@@ -32,11 +32,13 @@ class Rulebook:
 
 def rulebook(name: str) -> Rulebook:
     """The rulebook called ``name``; ``InvalidInstruction`` where there is none."""
-    from seawall.engine.handlers import (
-        DRIFT_EXPLAINERS,
-        DRIFT_HANDLERS,
-    )  # the handlers import this module's Transaction
+    from seawall.engine.handlers import DRIFT_EXPLAINERS, DRIFT_HANDLERS  # the handlers import this module's Handler
+    from seawall.engine.handlers.velocity import VELOCITY_EXPLAINERS, VELOCITY_HANDLERS
 
     if name == "drift":
         return Rulebook("drift", DRIFT_HANDLERS, DRIFT_EXPLAINERS)
-    raise SettlementError(ErrorCode.InvalidInstruction, f"there is no rulebook {name!r}; there is 'drift'")
+    if name == "velocity":
+        return Rulebook("velocity", VELOCITY_HANDLERS, VELOCITY_EXPLAINERS)
+    raise SettlementError(
+        ErrorCode.InvalidInstruction, f"there is no rulebook {name!r}; there are 'drift' and 'velocity'"
+    )

@@ -9,6 +9,7 @@ from seawall.state.exchange import State, VenueConfig
 from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
 from seawall.state.oracle import Oracle
 from seawall.state.perp_market import AssociatedSpot, PerpMarket
+from seawall.state.revenue_share import ApprovedBuilder, RevenueShareEscrow
 from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import User, UserStats, Wallet
 
@@ -30,6 +31,8 @@ class Store:
         self.stakes = Table(9, "stakes", InsuranceFundStake, ("authority", "market_index"))
         self.wallets = Table(10, "wallets", Wallet, ("authority", "market_index"))
         self.associated_spots = HeldTable(11, "associated_spots", AssociatedSpot)
+        self.revenue_share_escrows = Table(12, "revenue_share_escrows", RevenueShareEscrow, ("authority",))
+        self.approved_builders = Table(13, "approved_builders", ApprovedBuilder, ("authority", "builder"))
 
     @property
     def tables(self) -> tuple[Table, ...]:  # type: ignore[type-arg]
@@ -37,7 +40,7 @@ class Store:
         return (
             self.config, self.state, self.oracles, self.spot_markets, self.vaults, self.perp_markets,
             self.transfer_config, self.users, self.user_stats, self.stakes, self.wallets,
-            self.associated_spots,
+            self.associated_spots, self.revenue_share_escrows, self.approved_builders,
         )  # fmt: skip
 
     def root(self) -> str:

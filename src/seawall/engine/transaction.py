@@ -8,6 +8,7 @@ there is one, so that a rule reaches each record by one way only.
 from typing import Any, Literal, TypeVar
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
+from seawall.engine.permissions import holds, keys_of, role_of
 from seawall.engine.receipts import Clock, Limit, Waterfall
 from seawall.engine.store import Store
 from seawall.engine.tables import HeldTable, Table
@@ -52,8 +53,10 @@ class Change:
 class Transaction:
     """The working set of one instruction."""
 
-    def __init__(self, store: Store, clock: Clock, signer: bytes, lane: Lane = "auto") -> None:
+    def __init__(self, store: Store, clock: Clock, signer: bytes, lane: Lane = "auto", instruction: str = "") -> None:
         self.store = store
+        self.instruction = instruction
+        """Name of the instruction that is carried out; empty where a query only looks."""
         self.clock = clock
         self.now = clock.unix_timestamp
         self.slot = clock.slot
@@ -451,8 +454,20 @@ class Transaction:
             )
 
     def require_admin(self) -> None:
-        """``Unauthorized`` unless the exchange's admin signs."""
-        self.require_signer(self.state.admin, "admin")
+        """``Unauthorized`` unless a key signs that holds the administrative role of this instruction."""
+        self.require_role(role_of(self.state, self.instruction))
+
+    def require_role(self, role: str) -> None:
+        """``Unauthorized`` unless the signer holds a role (``engine.permissions``) or a higher one."""
+        if not self.holds_role(role):
+            holders = ", ".join(map(key_to_text, keys_of(self.state, role))) or "nobody: the key is unset"
+            raise SettlementError(
+                ErrorCode.Unauthorized, f"this needs the {role} ({holders}), not {key_to_text(self.signer)}"
+            )
+
+    def holds_role(self, role: str) -> bool:
+        """Whether the signer holds a role or a higher one."""
+        return holds(self.state, role, self.signer)
 
     def is_authority_or_delegate(self, user: User) -> bool:
         """Whether the signer may act for ``user``. A delegate equal to the all-zero key never counts."""

@@ -11,11 +11,13 @@ class Initialize(Instruction, frozen=True, kw_only=True):
 
     ``spot_fee_pool_settlement``, ``admin_removes_protocol_shares``, ``liquidation_status_cranks``: what the documents
     or later versions have and the program lacks (docs/rulebooks.md); None: as the profile says.
-    ``associated_spot_backstop`` is off unless asked for.
+    ``associated_spot_backstop`` is off unless asked for. Of the rulebook velocity alone: ``revenue_pool_draw_for_pnl``,
+    ``revenue_pool_draw_for_funding``, ``tokenize_spread_surplus``, ``isolated_positions`` (None: as the profile says)
+    and ``revenue_receivable`` (off unless asked for). Its signer's ``admin`` becomes cold and warm admin.
     """
 
     name: str = "venue"
-    rulebook: Literal["drift"] = "drift"
+    rulebook: Literal["drift", "velocity"] = "drift"
     profile: Literal["documents", "program"] = "documents"
     admin: Key
     wallets_tracked: bool = False
@@ -23,6 +25,11 @@ class Initialize(Instruction, frozen=True, kw_only=True):
     admin_removes_protocol_shares: bool | None = None
     liquidation_status_cranks: bool | None = None
     associated_spot_backstop: bool = False
+    revenue_pool_draw_for_pnl: bool | None = None
+    revenue_pool_draw_for_funding: bool | None = None
+    tokenize_spread_surplus: bool | None = None
+    revenue_receivable: bool = False
+    isolated_positions: bool | None = None
 
 
 class AddOracle(Instruction, frozen=True, kw_only=True):

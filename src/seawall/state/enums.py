@@ -4,6 +4,17 @@ from enum import IntEnum
 from typing import Final
 
 
+class RulebookKind(IntEnum):
+    """The rulebook that a record lives under; rules that both rulebooks share ask it where the two part."""
+
+    drift = 0
+    velocity = 1
+
+
+RULEBOOK_DRIFT: Final = 0
+RULEBOOK_VELOCITY: Final = 1
+
+
 class BalanceType(IntEnum):
     """Kind of a spot balance."""
 
@@ -138,6 +149,9 @@ EXCHANGE_LIQ_PAUSED: Final = 16
 EXCHANGE_FUNDING_PAUSED: Final = 32
 EXCHANGE_SETTLE_PNL_PAUSED: Final = 64
 EXCHANGE_ALL_PAUSED: Final = 127
+EXCHANGE_AMM_IMMEDIATE_FILL_PAUSED: Final = 128
+"""Velocity's eighth bit."""
+VELOCITY_EXCHANGE_ALL_PAUSED: Final = 255
 
 # PerpOperation bits (`state/paused_operations.rs`)
 PERP_UPDATE_FUNDING: Final = 1
@@ -146,12 +160,36 @@ PERP_FILL: Final = 4
 PERP_SETTLE_PNL: Final = 8
 PERP_SETTLE_PNL_WITH_POSITION: Final = 16
 PERP_LIQUIDATION: Final = 32
+PERP_AMM_IMMEDIATE_FILL: Final = 64
+PERP_SETTLE_REV_POOL: Final = 128
 
 # SpotOperation bits
 SPOT_UPDATE_CUMULATIVE_INTEREST: Final = 1
 SPOT_FILL: Final = 2
 SPOT_WITHDRAW: Final = 4
 SPOT_LIQUIDATION: Final = 8
+"""These bits are Drift v2.84.0's; Velocity's are below."""
+
+# SpotOperation bits of Velocity
+VELOCITY_SPOT_DEPOSIT: Final = 4
+VELOCITY_SPOT_WITHDRAW: Final = 8
+VELOCITY_SPOT_LIQUIDATION: Final = 16
+
+# SolvencyStatus bits (Velocity)
+SOLVENCY_REPAIR_PAUSED: Final = 1
+
+# feature bits (Velocity); ISOLATED_POSITIONS has no published number, this one is Seawall's
+FEATURE_MM_ORACLE_UPDATE: Final = 1
+FEATURE_MEDIAN_TRIGGER_PRICE: Final = 2
+FEATURE_BUILDER_CODES: Final = 4
+FEATURE_VAMM_MAKER_REBATE: Final = 8
+FEATURE_ISOLATED_POSITIONS: Final = 16
+
+# PositionFlag bits of a perp position (Velocity)
+POSITION_ISOLATED: Final = 1
+POSITION_BEING_LIQUIDATED: Final = 2
+POSITION_BANKRUPT: Final = 4
+POSITION_BANKRUPTCY_CLAIM: Final = 8
 
 # InsuranceFundOperation bits
 IF_INIT: Final = 1

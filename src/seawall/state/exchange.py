@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from seawall.records import Length, Record, key, name32, record, u8, u16, u32, u64, u128
+from seawall.records import Enumerated, Length, Record, key, name32, record, u8, u16, u32, u64, u128
+from seawall.state.enums import RulebookKind
 
 
 @record
@@ -30,12 +31,17 @@ class OrderFillerRewardStructure(Record):
 
 @record
 class FeeStructure(Record):
-    """Ten fee tiers, the filler's reward, and quote amounts (1e6)."""
+    """Ten fee tiers, the filler's reward, and quote amounts (1e6).
+
+    ``amm_fee_numerator`` and ``if_fee_numerator`` (percent) are Velocity's split of a fill's remainder.
+    """
 
     fee_tiers: Annotated[list[FeeTier], Length(10)]
     filler_reward_structure: OrderFillerRewardStructure
     referrer_reward_epoch_upper_bound: u64
     flat_filler_fee: u64
+    amm_fee_numerator: u32
+    if_fee_numerator: u32
 
 
 @record
@@ -69,6 +75,9 @@ class State(Record):
     """The exchange-wide record. ``exchange_status`` is a set of pause bits; times are seconds.
 
     ``signer`` is the protocol itself: the holder of the vaults, and of the insurance shares that no staker owns.
+    ``admin`` is Drift's. ``rulebook`` and what follows it is Velocity's: the role keys (the all-zero key is unset and
+    never matches), the recipients of protocol fees, ``solvency_status`` (``SOLVENCY_…``), ``feature_bit_flags``
+    (``FEATURE_…``), and the promotional fee tier.
     """
 
     admin: key
@@ -91,6 +100,27 @@ class State(Record):
     initial_pct_to_liquidate: u16
     max_number_of_sub_accounts: u16
     max_initialize_user_fee: u16
+    rulebook: Annotated[int, Enumerated(RulebookKind)]
+    cold_admin: key
+    warm_admin: key
+    pause_admin: key
+    hot_amm_crank: key
+    hot_lp_cache: key
+    hot_lp_swap: key
+    hot_lp_settle: key
+    hot_feature_flag: key
+    hot_user_flag: key
+    hot_vault_deposit: key
+    hot_mm_oracle_crank: key
+    hot_amm_spread_adjust: key
+    hot_fee_withdraw: key
+    hot_account_extension: key
+    hot_vamm_quote_management: key
+    protocol_fee_recipient_perp: key
+    protocol_fee_recipient_spot: key
+    solvency_status: u8
+    feature_bit_flags: u8
+    promo_fee_tier: u8
 
 
 @record
@@ -101,7 +131,10 @@ class VenueConfig(Record):
     the admin may cash insurance shares that the protocol owns. ``liquidation_status_cranks``: anyone may set and clear
     the status of being liquidated. ``wallets_tracked``: tokens outside the vaults are accounted too, so that a deposit
     needs a wallet that holds it. ``associated_spot_backstop``: a perp market may be backed by the revenue and insurance
-    of a spot market. Both behaviours: docs/rulebooks.md.
+    of a spot market. Velocity's: ``revenue_pool_draw_for_pnl`` and ``revenue_pool_draw_for_funding``: a perp market
+    draws on the revenue pool within its period's cap; ``tokenize_spread_surplus``: the sweep moves the AMM's spread
+    surplus to its fee pool; ``revenue_receivable``: revenue is booked for the insurance fund before it is paid out.
+    Both behaviours: docs/rulebooks.md.
     """
 
     name: name32
@@ -112,3 +145,7 @@ class VenueConfig(Record):
     liquidation_status_cranks: bool
     wallets_tracked: bool
     associated_spot_backstop: bool
+    revenue_pool_draw_for_pnl: bool
+    revenue_pool_draw_for_funding: bool
+    tokenize_spread_surplus: bool
+    revenue_receivable: bool

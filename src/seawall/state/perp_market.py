@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from seawall.records import Enumerated, Record, i16, i32, i64, i128, name32, record, u8, u16, u32, u64, u128
-from seawall.state.enums import ContractTier, MarketStatus
+from seawall.records import Enumerated, Record, i8, i16, i32, i64, i128, name32, record, u8, u16, u32, u64, u128
+from seawall.state.enums import ContractTier, MarketStatus, RulebookKind
 from seawall.state.oracle import HistoricalOracleData
 from seawall.state.spot_market import PoolBalance
 
@@ -13,7 +13,10 @@ class AMM(Record):
     """The virtual AMM: reserves 1e9, peg 1e6, prices and TWAPs 1e6, spreads 1e6, funding rates 1e9, fees in quote 1e6.
 
     ``base_asset_amount_with_amm`` is the users' net position (positive when users are net long).
-    ``oracle_index`` is Seawall's: the oracle among the venue's.
+    ``oracle_index`` is Seawall's: the oracle among the venue's. What follows ``reference_price_offset`` is Velocity's
+    and the newest Drift's: the AMM's own funding checkpoint (1e9), spread adjustments (percent), the deadband of the
+    reference price offset (percent), staleness overrides (slots), the market maker's oracle price (1e6, 0 unset), and
+    the oracle sample that the last refresh found valid.
     """
 
     oracle_index: u16
@@ -87,6 +90,20 @@ class AMM(Record):
     last_oracle_valid: bool
     net_unsettled_funding_pnl: i64
     reference_price_offset: i32
+    last_cumulative_funding_rate_long: i64
+    last_cumulative_funding_rate_short: i64
+    last_funding_oracle_twap: i64
+    amm_spread_adjustment: i8
+    amm_inventory_spread_adjustment: i8
+    reference_price_offset_deadband_pct: u8
+    oracle_slot_delay_override: i8
+    oracle_low_risk_slot_delay_override: i8
+    mm_oracle_price: i64
+    mm_oracle_slot: u64
+    mm_oracle_sequence_id: u64
+    attested_oracle_price: i64
+    attested_oracle_confidence: u64
+    attested_oracle_slot: u64
 
 
 @record
@@ -104,8 +121,32 @@ class InsuranceClaim(Record):
 
 
 @record
+class FeeLedger(Record):
+    """What a Velocity market's fees came to and what of them still lies in its P&L pool, all quote 1e6.
+
+    ``pending_amm_provision`` never exceeds ``amm_protocol_fees_received``. ``pending_amm_surplus`` is Seawall's (the
+    parameter ``tokenize_spread_surplus``): spread surplus booked to the AMM and not yet moved to its fee pool.
+    Source: velocity/pools-and-fees.md §1; ``state/perp_market.rs::FeeLedger``.
+    """
+
+    total_exchange_fee: u128
+    total_liquidation_fee: u128
+    pending_protocol_fee: u128
+    pending_if_fee: u128
+    amm_protocol_fees_received: u128
+    pending_amm_provision: u128
+    pending_amm_surplus: u128
+
+
+@record
 class PerpMarket(Record):
-    """One perpetual contract: AMM, P&L pool, insurance claim, margin ratios (1e4), caps (quote 1e6)."""
+    """One perpetual contract: AMM, P&L pool, insurance claim, margin ratios (1e4), caps (quote 1e6).
+
+    ``rulebook`` and what follows it is Velocity's: the fee ledger and the protocol's pool, the retention buffer (quote
+    1e6), claims of builders and referrers (quote 1e6), latched bankruptcies, the floor of the insurance cut (1e6; 0
+    means 1000, the largest u32 off), the taker add-on (tenths of a basis point), the funding dead zone (threshold in
+    basis points, slope 1e6).
+    """
 
     name: name32
     amm: AMM
@@ -133,6 +174,19 @@ class PerpMarket(Record):
     paused_operations: u8
     quote_spot_market_index: u16
     fee_adjustment: i16
+    rulebook: Annotated[int, Enumerated(RulebookKind)]
+    pool_id: u8
+    fee_ledger: FeeLedger
+    protocol_fee_pool: PoolBalance
+    fee_pool_buffer_target: u64
+    pending_revenue_share: u64
+    pending_bankruptcy_claims: u16
+    bankruptcy_if_floor_pct: u32
+    protocol_liquidation_fee: u32
+    taker_fee_addon_tenth_bps: u16
+    funding_clamp_threshold: u32
+    funding_ramp_slope: u32
+    disable_formulaic_k_update: bool
 
 
 @record

@@ -3,21 +3,31 @@
 from typing import Annotated
 
 from seawall.records import Enumerated, Record, i16, i64, name32, record, u8, u16, u32, u64, u128
-from seawall.state.enums import AssetTier, MarketStatus
+from seawall.state.enums import AssetTier, MarketStatus, RulebookKind
 from seawall.state.oracle import HistoricalOracleData
 
 
 @record
 class PoolBalance(Record):
-    """A market's own claim on a collateral vault, always a deposit: ``scaled_balance`` (1e9) × deposit index."""
+    """A market's own claim on a collateral vault, always a deposit: ``scaled_balance`` (1e9) × deposit index.
+
+    The two remainders are Velocity's, of its interest carve-outs: index units × 1e6, and scaled token units. Those of
+    the revenue pool belong to the carve-out against the lenders, those of the protocol fee pool to the insurance cut
+    against the protocol's (velocity/balances.md §4).
+    """
 
     scaled_balance: u128
     market_index: u16
+    pending_interest_split_dust: u32
+    pending_interest_dust: u64
 
 
 @record
 class InsuranceFund(Record):
-    """The share ledger of one token's insurance fund. Factors 1e6, times in seconds."""
+    """The share ledger of one token's insurance fund. Factors 1e6, times in seconds.
+
+    ``total_factor`` and ``user_factor`` are Drift's, ``if_fee_factor`` is Velocity's.
+    """
 
     total_shares: u128
     user_shares: u128
@@ -27,6 +37,7 @@ class InsuranceFund(Record):
     revenue_settle_period: i64
     total_factor: u32
     user_factor: u32
+    if_fee_factor: u32
 
 
 @record
@@ -35,6 +46,9 @@ class SpotMarket(Record):
 
     ``oracle_index`` and ``spot_fee_pool_target`` are Seawall's: the first names the oracle among the venue's, the
     second is the amount (tokens) that ``settle_spot_fee_pool_to_revenue_pool`` leaves in the spot fee pool.
+    ``rulebook`` and what follows it is Velocity's: its own pool and carve-out, the deposit and withdraw limiters, the
+    lowest value of the insurance fund since the last settlement (tokens), and the revenue that the fund is owed but
+    that still lies in this market's vault (scaled 1e9).
     """
 
     name: name32
@@ -86,6 +100,16 @@ class SpotMarket(Record):
     scale_initial_asset_weight_start: u64
     min_borrow_rate: u8
     spot_fee_pool_target: u64
+    rulebook: Annotated[int, Enumerated(RulebookKind)]
+    pool_id: u8
+    protocol_fee_pool: PoolBalance
+    protocol_fee_factor: u32
+    protocol_liquidation_fee: u32
+    withdraw_circuit_breaker_bps: u16
+    max_deposit_bps_per_day: u16
+    deposit_guard_threshold: u64
+    if_last_settle_vault_amount: u64
+    insurance_fund_revenue_receivable_scaled: u128
 
 
 @record

@@ -24,7 +24,11 @@ class SpotPosition(Record):
 
 @record
 class PerpPosition(Record):
-    """A perp position: base 1e9 (positive long), quote figures 1e6, funding rate 1e9, orders in base."""
+    """A perp position: base 1e9 (positive long), quote figures 1e6, funding rate 1e9, orders in base.
+
+    The last three are Velocity's: the collateral of an isolated position (a deposit in the quote market, scaled 1e9),
+    its flags (``POSITION_…``), and the position's own margin ratio (1e4).
+    """
 
     last_cumulative_funding_rate: i64
     base_asset_amount: i64
@@ -36,6 +40,9 @@ class PerpPosition(Record):
     settled_pnl: i64
     market_index: u16
     open_orders: u8
+    isolated_position_scaled_balance: u64
+    position_flag: u8
+    max_margin_ratio: u16
 
 
 @record
@@ -64,6 +71,7 @@ class User(Record):
     status: u8
     is_margin_trading_enabled: bool
     idle: bool
+    pool_id: u8
     name: name32
 
 
@@ -81,7 +89,11 @@ class UserFees(Record):
 
 @record
 class UserStats(Record):
-    """Statistics of an authority over all its sub-accounts: volumes (quote 1e6), fees, insurance stake."""
+    """Statistics of an authority over all its sub-accounts: volumes (quote 1e6), fees, insurance stake.
+
+    The last three are Velocity's: rewards as a builder (quote 1e6), whether a vault program owns the accounts (such a
+    beneficiary forfeits revenue shares), and whether the referrer's reward is the accelerated one.
+    """
 
     authority: key
     referrer: key
@@ -98,6 +110,9 @@ class UserStats(Record):
     number_of_sub_accounts_created: u16
     is_referrer: bool
     disable_update_perp_bid_ask_twap: bool
+    total_builder_reward: u64
+    is_vault_owned: bool
+    is_accelerated_referrer: bool
 
 
 @record

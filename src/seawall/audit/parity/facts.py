@@ -8,13 +8,13 @@ far, are left out by ``facts_left_out.LEFT_OUT``, each with its reason.
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from seawall.audit.parity.facts_amm import ADAPTERS as AMM_ADAPTERS
 from seawall.audit.parity.facts_fills import ADAPTERS as FILL_ADAPTERS
 from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, UnreadableFact, difference
 from seawall.audit.parity.facts_insurance import ADAPTERS as INSURANCE_ADAPTERS
-from seawall.audit.parity.facts_left_out import LeftOut, left_out
+from seawall.audit.parity.facts_left_out import LEFT_OUT, LeftOut, left_out
 from seawall.audit.parity.facts_liquidation import ADAPTERS as LIQUIDATION_ADAPTERS
 from seawall.audit.parity.facts_margin import ADAPTERS as MARGIN_ADAPTERS
 from seawall.audit.parity.facts_pnl import ADAPTERS as PNL_ADAPTERS
@@ -24,6 +24,8 @@ from seawall.audit.parity.facts_solvency import ADAPTERS as SOLVENCY_ADAPTERS
 from seawall.audit.parity.facts_spot import ADAPTERS as SPOT_ADAPTERS
 from seawall.audit.parity.facts_twaps import ADAPTERS as TWAP_ADAPTERS
 from seawall.audit.parity.recorded import MALFORMED, UnreadableError
+from seawall.audit.parity.velocity.adapters import VELOCITY_ADAPTERS
+from seawall.audit.parity.velocity.left_out import VELOCITY_LEFT_OUT
 from seawall.errors import SettlementError
 
 ADAPTERS: dict[str, Adapter] = {
@@ -40,6 +42,9 @@ ADAPTERS: dict[str, Adapter] = {
     **LIQUIDATION_ADAPTERS,
 }
 """How to compute a function's facts, by its full name or by its name without the remark in parentheses."""
+
+DRIFT_VERSIONS: Final = ("both", "2024-08", "head")
+"""Versions that facts of Drift name. Facts of Velocity name others, or none."""
 
 
 def exact(adapter: Adapter) -> Adapter:
@@ -58,9 +63,15 @@ class Fact(NamedTuple):
     expected: dict[str, Any]
 
     @property
+    def is_velocity(self) -> bool:
+        """Whether the fact is Velocity's."""
+        return self.version not in DRIFT_VERSIONS
+
+    @property
     def left_out(self) -> LeftOut | None:
         """Why this fact is not compared, or None."""
-        return left_out(self.function, self.version, self.source, self.inputs)
+        entries = VELOCITY_LEFT_OUT if self.is_velocity else LEFT_OUT
+        return left_out(entries, self.function, self.version, self.source, self.inputs)
 
 
 def read_facts(path: Path) -> list[Fact]:
@@ -82,6 +93,8 @@ def read_facts(path: Path) -> list[Fact]:
 
 def _fact(path: Path, number: int, item: Any) -> Fact:
     shape = {"function": str, "version": str, "source": str, "inputs": dict, "expected": dict}
+    if isinstance(item, dict):
+        item = {"version": "", **item}
     for name, kind in shape.items():
         if not isinstance(item, dict) or not isinstance(item.get(name), kind):
             raise UnreadableError(f"{path}: fact {number} has no {name} of its kind ({kind.__name__})")
@@ -118,7 +131,8 @@ def compare(fact: Fact, lane: Callable[[Adapter], Adapter] = exact) -> str | Non
 
 def evaluate(fact: Fact, lane: Callable[[Adapter], Adapter] = exact) -> Found:
     """What the rules give for a fact; ``UnreadableFact`` for an unknown function or inputs that nothing reads."""
-    adapter = ADAPTERS.get(fact.function) or ADAPTERS.get(fact.function.partition(" (")[0])
+    adapters = VELOCITY_ADAPTERS if fact.is_velocity else ADAPTERS
+    adapter = adapters.get(fact.function) or adapters.get(fact.function.partition("(")[0].rstrip())
     if adapter is None:
         raise UnreadableFact("the function is unknown")
     inputs = Inputs(fact.inputs)

@@ -99,11 +99,13 @@ LEFT_OUT: Final[tuple[LeftOut, ...]] = (
 )
 
 
-def left_out(function: str, version: str, source: str, inputs: dict[str, Any]) -> LeftOut | None:
+def left_out(
+    entries: tuple[LeftOut, ...], function: str, version: str, source: str, inputs: dict[str, Any]
+) -> LeftOut | None:
     """The entry that leaves a fact out, or None if it is compared."""
-    names = (function, function.partition(" (")[0])
+    names = (function, function.partition("(")[0].rstrip())
     test = source.rpartition("::")[2].partition(" @")[0]
-    for entry in LEFT_OUT:
+    for entry in entries:
         if (
             version in entry.versions
             and any(name in entry.functions for name in names)

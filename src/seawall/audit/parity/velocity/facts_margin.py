@@ -1,0 +1,5 @@
+"""Facts of Velocity: margin."""
+
+from seawall.audit.parity.facts_inputs import Adapter
+
+ADAPTERS: dict[str, Adapter] = {}

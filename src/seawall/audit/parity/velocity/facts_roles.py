@@ -1,0 +1,5 @@
+"""Facts of Velocity: roles."""
+
+from seawall.audit.parity.facts_inputs import Adapter
+
+ADAPTERS: dict[str, Adapter] = {}

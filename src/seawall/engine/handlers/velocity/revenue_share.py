@@ -1,0 +1,10 @@
+"""Builders' and referrers' revenue shares: approval, accrual, payout, forfeits."""
+
+from seawall.engine.explain import Explainer
+from seawall.engine.rulebook import Handler
+from seawall.errors import ErrorCode
+from seawall.instructions.base import Instruction
+
+HANDLERS: dict[type[Instruction], Handler] = {}
+
+EXPLAINERS: dict[ErrorCode, Explainer] = {}

@@ -1,0 +1,1 @@
+"""Collateral of isolated positions (Velocity)."""

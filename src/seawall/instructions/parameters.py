@@ -1,0 +1,1 @@
+"""Market parameters that only Velocity has."""

@@ -1,0 +1,1 @@
+"""The fee sweep, and withdrawals of the protocol's own pools (Velocity)."""

@@ -1,0 +1,1 @@
+"""Revenue shares of builders and referrers (Velocity)."""

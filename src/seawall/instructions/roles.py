@@ -1,0 +1,1 @@
+"""Role keys, recipients and switches of the exchange (Velocity)."""
