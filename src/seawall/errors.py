@@ -1,8 +1,9 @@
 """Every reason for which an instruction is refused: the programs' own names and codes, and Seawall's.
 
-``SettlementError`` carries one code. Codes from 6000 are the programs' (same numbers, same names). 0 and 1 are the
-token program's and the runtime's, which a trace shows as ``Custom(0)`` and ``Custom(1)``. Codes from 9000 are
-Seawall's own: the instruction never reached a rule.
+``SettlementError`` carries one code. Codes from 6000 are the programs' (same numbers, same names; from 6302 on Velocity's). 0 and 1 are the
+token program's and the runtime's, which a trace shows as ``Custom(0)`` and ``Custom(1)``. Codes from 7000 are
+Velocity's where Drift has no such error: the names are its own, the numbers Seawall's. Codes from 9000 are Seawall's
+own: the instruction never reached a rule.
 """
 
 from enum import IntEnum
@@ -55,6 +56,7 @@ class ErrorCode(IntEnum):
     UserOrderIdAlreadyInUse = 6071
     InvalidMarginRatio = 6073
     PerpMarketNotFound = 6078
+    InvalidMarketAccount = 6079
     MarketWrongMutability = 6081
     UnableToCastUnixTime = 6082
     CouldNotFindSpotPosition = 6083
@@ -62,6 +64,7 @@ class ErrorCode(IntEnum):
     InvalidSpotMarketInitialization = 6085
     SpotMarketNotFound = 6087
     InvalidSpotMarketAccount = 6088
+    SpotMarketInterestNotUpToDate = 6091
     SpotMarketInsufficientDeposits = 6092
     UserMustSettleTheirOwnPositiveUnsettledPNL = 6093
     CantUpdatePoolBalanceType = 6094
@@ -171,6 +174,35 @@ class ErrorCode(IntEnum):
     OracleInsufficientDataPoints = 6265
     OracleStaleForAMM = 6266
     MaxBorrows = 6268
+    LiquidationOrderFailedToFill = 6283
+    InvalidLiquidateSpotWithSwap = 6308
+    BuilderRevoked = 6318
+    InvalidBuilderFee = 6319
+    RevenueShareEscrowOrdersAccountFull = 6321
+    CannotRevokeBuilderWithOpenOrders = 6323
+    UnableToLoadRevenueShareAccount = 6324
+    InvalidIsolatedPerpMarket = 6345
+    InvalidProtocolFeeRecipient = 6353
+    InsufficientProtocolFees = 6354
+    IsolatedPositionDisabled = 6357
+    IFDepositMintsZeroShares = 6360
+    LiquidationWorsensAccountHealth = 6361
+    PerpBankruptcyMustPrecedeSpot = 6362
+    MmOracleUpdateDisabled = 6370
+    SpotMarketInterestStaleForMargin = 6371
+    UnsettledRevenueShareOnDelist = 6372
+    RevenueShareOrderNotForfeitable = 6373
+    VammQuoteManagementValueOutOfBounds = 6374
+    LiquidationConflictsWithClobOrders = 6402
+    RevenueShareOrderMarketMismatch = 6437
+    RevenueShareOrderHasNoFeesAccrued = 6438
+    DelegateTransferNotAllowed = 6441
+    BuilderCodesDisabled = 6442
+    SpotMarketVaultInvariantNotViolated = 6457
+    CantUpdateSpotBalanceType = 7000
+    InvalidPoolId = 7001
+    DailyDepositLimit = 7002
+    WithdrawGuardThresholdNotionalTooLarge = 7003
     UnsupportedInstruction = 9000
     Unauthorized = 9001
     InvalidInstruction = 9002
@@ -347,6 +379,37 @@ MEANING: Final[dict[ErrorCode, str]] = {
     ErrorCode.OracleInsufficientDataPoints: "validity class: not enough data",
     ErrorCode.OracleStaleForAMM: "validity class: stale for AMM",
     ErrorCode.MaxBorrows: "borrow cap exceeded",
+    ErrorCode.CantUpdateSpotBalanceType: "a pool or an isolated position can only hold a deposit",
+    ErrorCode.InvalidPoolId: "the account and the market belong to different pools",
+    ErrorCode.DailyDepositLimit: "deposits grew beyond what a day admits",
+    ErrorCode.WithdrawGuardThresholdNotionalTooLarge: "the guard threshold is worth too much",
+    ErrorCode.InvalidMarketAccount: "the account is not that market's",
+    ErrorCode.SpotMarketInterestNotUpToDate: "the market's interest must be accrued first",
+    ErrorCode.LiquidationOrderFailedToFill: "nothing was there to fill the liquidation order",
+    ErrorCode.InvalidLiquidateSpotWithSwap: "the swap of a liquidation has the wrong shape",
+    ErrorCode.BuilderRevoked: "the builder is not approved",
+    ErrorCode.InvalidBuilderFee: "the builder's fee exceeds what was approved",
+    ErrorCode.RevenueShareEscrowOrdersAccountFull: "the escrow has no free row",
+    ErrorCode.CannotRevokeBuilderWithOpenOrders: "the builder still has rows in the escrow",
+    ErrorCode.UnableToLoadRevenueShareAccount: "there is no revenue share escrow",
+    ErrorCode.InvalidIsolatedPerpMarket: "the perp market is not settled in that spot market",
+    ErrorCode.InvalidProtocolFeeRecipient: "protocol fees go to their configured recipient alone",
+    ErrorCode.InsufficientProtocolFees: "the protocol fee pool holds nothing to withdraw",
+    ErrorCode.IsolatedPositionDisabled: "isolated positions are not enabled",
+    ErrorCode.IFDepositMintsZeroShares: "the stake is worth less than one share",
+    ErrorCode.LiquidationWorsensAccountHealth: "the liquidation would raise the margin shortage",
+    ErrorCode.PerpBankruptcyMustPrecedeSpot: "a perp bankruptcy must be resolved first",
+    ErrorCode.MmOracleUpdateDisabled: "the market maker's oracle is switched off",
+    ErrorCode.SpotMarketInterestStaleForMargin: "interest is too old to value a borrow",
+    ErrorCode.UnsettledRevenueShareOnDelist: "builders or referrers are still owed",
+    ErrorCode.RevenueShareOrderNotForfeitable: "the row can still be paid",
+    ErrorCode.VammQuoteManagementValueOutOfBounds: "beyond what the hot key may set",
+    ErrorCode.LiquidationConflictsWithClobOrders: "the account has orders on the book",
+    ErrorCode.RevenueShareOrderMarketMismatch: "the row belongs to another market",
+    ErrorCode.RevenueShareOrderHasNoFeesAccrued: "the row accrued nothing",
+    ErrorCode.DelegateTransferNotAllowed: "a delegate may not transfer a deposit",
+    ErrorCode.BuilderCodesDisabled: "builder codes are switched off",
+    ErrorCode.SpotMarketVaultInvariantNotViolated: "the vault covers its claims: there is nothing to pause for",
     ErrorCode.UnsupportedInstruction: "the rulebook has no such instruction",
     ErrorCode.Unauthorized: "the signer may not do this",
     ErrorCode.InvalidInstruction: "the instruction is malformed",
