@@ -1,9 +1,9 @@
 """Every reason for which an instruction is refused: the programs' own names and codes, and Seawall's.
 
-``SettlementError`` carries one code. Codes from 6000 are the programs' (same numbers, same names; from 6302 on Velocity's). 0 and 1 are the
-token program's and the runtime's, which a trace shows as ``Custom(0)`` and ``Custom(1)``. Codes from 7000 are
-Velocity's where Drift has no such error: the names are its own, the numbers Seawall's. Codes from 9000 are Seawall's
-own: the instruction never reached a rule.
+``SettlementError`` carries one code. Codes from 6000 are the programs' (same numbers, same names; from 6302 on
+Velocity's). 0 and 1 are the token program's and the runtime's, which a trace shows as ``Custom(0)`` and ``Custom(1)``.
+7000 is what Velocity calls 6094, a name that Drift had not. Codes from 9000 are Seawall's own: the instruction never
+reached a rule.
 """
 
 from enum import IntEnum
@@ -175,6 +175,7 @@ class ErrorCode(IntEnum):
     OracleStaleForAMM = 6266
     MaxBorrows = 6268
     LiquidationOrderFailedToFill = 6283
+    InvalidPoolId = 6302
     InvalidLiquidateSpotWithSwap = 6308
     BuilderRevoked = 6318
     InvalidBuilderFee = 6319
@@ -182,12 +183,14 @@ class ErrorCode(IntEnum):
     CannotRevokeBuilderWithOpenOrders = 6323
     UnableToLoadRevenueShareAccount = 6324
     InvalidIsolatedPerpMarket = 6345
+    WithdrawGuardThresholdNotionalTooLarge = 6352
     InvalidProtocolFeeRecipient = 6353
     InsufficientProtocolFees = 6354
     IsolatedPositionDisabled = 6357
     IFDepositMintsZeroShares = 6360
     LiquidationWorsensAccountHealth = 6361
     PerpBankruptcyMustPrecedeSpot = 6362
+    DailyDepositLimit = 6364
     MmOracleUpdateDisabled = 6370
     SpotMarketInterestStaleForMargin = 6371
     UnsettledRevenueShareOnDelist = 6372
@@ -200,9 +203,6 @@ class ErrorCode(IntEnum):
     BuilderCodesDisabled = 6442
     SpotMarketVaultInvariantNotViolated = 6457
     CantUpdateSpotBalanceType = 7000
-    InvalidPoolId = 7001
-    DailyDepositLimit = 7002
-    WithdrawGuardThresholdNotionalTooLarge = 7003
     UnsupportedInstruction = 9000
     Unauthorized = 9001
     InvalidInstruction = 9002
