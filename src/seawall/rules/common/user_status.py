@@ -6,22 +6,64 @@ from seawall.arithmetic import U16_MAX, checked_u64, sub_checked
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.perp_positions import has_open_order, is_perp_position_available
-from seawall.state.enums import BORROW, USER_BANKRUPT, USER_BEING_LIQUIDATED, USER_CLOSED, USER_REDUCE_ONLY
-from seawall.state.user import User, UserStats
+from seawall.state.enums import (
+    BORROW,
+    POSITION_BANKRUPT,
+    POSITION_BEING_LIQUIDATED,
+    USER_BANKRUPT,
+    USER_BEING_LIQUIDATED,
+    USER_CLOSED,
+    USER_REDUCE_ONLY,
+)
+from seawall.state.user import PerpPosition, User, UserStats
 
 POSITIONS: Final = 8
 
 
 @rule
-def is_being_liquidated(user: User) -> bool:
-    """Whether the account is in liquidation or bankrupt: both bits count, deliberately."""
+def is_cross_margin_being_liquidated(user: User) -> bool:
+    """Whether the account's cross margin is in liquidation or bankrupt: both bits count, deliberately."""
     return user.status & (USER_BEING_LIQUIDATED | USER_BANKRUPT) != 0
 
 
 @rule
-def is_bankrupt(user: User) -> bool:
-    """Whether the account is flagged bankrupt."""
+def is_cross_margin_flagged_bankrupt(user: User) -> bool:
+    """Whether the account's cross margin is flagged bankrupt."""
     return user.status & USER_BANKRUPT != 0
+
+
+@rule
+def is_position_being_liquidated(position: PerpPosition) -> bool:
+    """Whether an isolated position is in liquidation or bankrupt: both flags count, deliberately."""
+    return position.position_flag & (POSITION_BEING_LIQUIDATED | POSITION_BANKRUPT) != 0
+
+
+@rule
+def is_being_liquidated(user: User) -> bool:
+    """Whether any part of the account is in liquidation or bankrupt: both bits count, deliberately.
+
+    Drift: the account as a whole. Velocity: its cross margin or any isolated position.
+    Source: velocity/isolated.md §3, §6; ``state/user.rs::is_being_liquidated``.
+    """
+    latched = is_cross_margin_being_liquidated(user)
+    for i in range(POSITIONS):
+        if is_position_being_liquidated(user.perp_positions[i]):
+            latched = True
+    return latched
+
+
+@rule
+def is_bankrupt(user: User) -> bool:
+    """Whether any part of the account is flagged bankrupt.
+
+    Drift: the account as a whole. Velocity: its cross margin or any isolated position.
+    Source: velocity/solvency.md §3; ``state/user.rs::is_bankrupt``.
+    """
+    latched = is_cross_margin_flagged_bankrupt(user)
+    for i in range(POSITIONS):
+        if user.perp_positions[i].position_flag & POSITION_BANKRUPT != 0:
+            latched = True
+    return latched
 
 
 @rule
