@@ -4,12 +4,11 @@ import pytest
 
 from seawall.errors import SettlementError
 from seawall.rules.common.balances import get_token_amount
+from seawall.rules.common.pools import reset_revenue_withdraw_for_new_period, update_pnl_pool_and_user_balance
 from seawall.rules.drift.pools import (
     calculate_revenue_pool_transfer,
     exchange_with_revenue_pool,
     recalculate_amm_summary_stats,
-    reset_revenue_withdraw_for_new_period,
-    update_pnl_pool_and_user_balance,
     update_pool_balances,
 )
 from seawall.state.enums import BORROW, DEPOSIT

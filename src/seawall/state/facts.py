@@ -160,6 +160,30 @@ class PoolUpdateFacts(Record):
 
 
 @record
+class SweepFacts(Record):
+    """A fee sweep of a Velocity market (quote 1e6): what left the P&L pool, and what held the rest back.
+
+    ``headroom`` is the pool less what is reserved, for the protocol; ``room`` what of it lies above the retention
+    buffer after the protocol's cut, for insurance and the AMM. ``if_floor`` is what insurance's counter keeps.
+    """
+
+    swept: bool
+    paused: bool
+    market_index: u16
+    if_swept: u128
+    protocol_swept: u128
+    amm_provision_tokenized: u128
+    amm_surplus_tokenized: u128
+    pnl_pool: u128
+    reserved_for_users: u128
+    reserved_for_insurance: u128
+    reserved_for_revenue_share: u128
+    headroom: u128
+    room: u128
+    if_floor: u128
+
+
+@record
 class SettlePnlFacts(Record):
     """A settlement of P&L: what the event tells, and what the claim was cut from (quote 1e6).
 

@@ -38,9 +38,9 @@ from seawall.rules.common.perp_positions import (
     update_quote_asset_and_break_even_amount,
     update_settled_pnl,
 )
+from seawall.rules.common.pools import get_pool_token_amount, update_pnl_pool_and_user_balance
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.common.vaults import validate_spot_balances
-from seawall.rules.drift.pools import get_pool_token_amount, update_pnl_pool_and_user_balance
 from seawall.state.enums import STATUS_DELISTED, STATUS_SETTLEMENT
 from seawall.state.exchange import State
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts

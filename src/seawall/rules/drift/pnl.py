@@ -31,10 +31,11 @@ from seawall.rules.common.perp_positions import (
     update_settled_pnl,
     validate_perp_position,
 )
+from seawall.rules.common.pools import get_pool_token_amount
 from seawall.rules.common.price_bands import is_price_divergence_ok_for_settle_pnl, validate_market_within_price_band
 from seawall.rules.common.spot_positions import find_spot_position
 from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated
-from seawall.rules.drift.pools import get_pool_token_amount, update_pool_balances
+from seawall.rules.drift.pools import update_pool_balances
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,

@@ -8,38 +8,27 @@ is the caller's. Source: pools-and-pnl.md §3; ``controller/amm.rs``, ``math/amm
 from typing import Final
 
 from seawall.arithmetic import div_trunc, saturate_i64, sub_saturating, to_u64
-from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.amm_budget import calculate_reserved_fees, get_total_fee_lower_bound
-from seawall.rules.common.balances import (
-    check_pool_covers_market,
-    deposit_into_pool,
-    get_token_amount,
-    transfer_between_pools,
-    update_spot_position_balance,
-    withdraw_from_pool,
-)
+from seawall.rules.common.balances import deposit_into_pool, transfer_between_pools, withdraw_from_pool
 from seawall.rules.common.perp_positions import calculate_net_user_pnl
-from seawall.rules.common.spot_positions import find_spot_position
+from seawall.rules.common.pools import (
+    get_pool_token_amount,
+    reset_revenue_withdraw_for_new_period,
+    transfer_pool_to_revenue_pool,
+    transfer_revenue_pool_to_pool,
+)
 from seawall.rules.common.vaults import validate_spot_balances
 from seawall.rules.common.withdraw_limits import get_max_withdraw_for_market_with_token_amount
-from seawall.state.enums import BORROW, DEPOSIT
 from seawall.state.facts import PoolUpdateFacts
 from seawall.state.perp_market import AMM, PerpMarket
-from seawall.state.spot_market import PoolBalance, SpotMarket
-from seawall.state.user import User
+from seawall.state.spot_market import SpotMarket
 
 FEE_POOL_TO_REVENUE_POOL_THRESHOLD: Final = 250_000_000
 """Quote (1e6) that the AMM keeps before anything goes to the revenue pool; below it the AMM draws on that pool."""
 
 LOSS_SHARE_DENOMINATOR: Final = 100
 """A hundredth of a loss goes to the fee pool while that is below its target."""
-
-
-@rule
-def get_pool_token_amount(pool: PoolBalance, spot_market: SpotMarket) -> int:
-    """Tokens of a pool (floor)."""
-    return get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
 
 
 @rule
@@ -111,20 +100,6 @@ def refill_fee_pool(market: PerpMarket, spot_market: SpotMarket, facts: PoolUpda
     if refill > 0:
         transfer_between_pools(refill, spot_market, market.pnl_pool, market.amm.fee_pool)
         facts.fee_pool_refill = refill
-
-
-@rule
-def reset_revenue_withdraw_for_new_period(market: PerpMarket, spot_market: SpotMarket, now: int) -> None:
-    """Step C1: a revenue settlement since the last movement opens a new period; ``BlockchainClockInconsistency``.
-
-    The period is reset here only, lazily, not by elapsed time: deliberate, it is the program's.
-    """
-    claim = market.insurance_claim
-    settled_ts = spot_market.insurance_fund.last_revenue_settle_ts
-    if settled_ts > claim.last_revenue_withdraw_ts:
-        if now < settled_ts or now < claim.last_revenue_withdraw_ts:
-            raise SettlementError(ErrorCode.BlockchainClockInconsistency)
-        claim.revenue_withdraw_since_last_settle = 0
 
 
 @rule
@@ -210,60 +185,6 @@ def book_settled_pnl(
     else:
         withdraw_from_pool(-to_pnl_pool, spot_market, market.pnl_pool)
     facts.pnl_to_fee_pool = to_fee_pool
-
-
-# --- transfers -------------------------------------------------------------------------------------------------
-
-
-@rule
-def transfer_pool_to_revenue_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
-    """Move tokens of a pool into the market's revenue pool; ``UnequalMarketIndexForSpotTransfer``.
-
-    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_spot_balance_to_revenue_pool``.
-    """
-    if pool.market_index != spot_market.market_index:
-        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
-    withdraw_from_pool(token_amount, spot_market, pool)
-    deposit_into_pool(token_amount, spot_market, spot_market.revenue_pool)
-
-
-@rule
-def transfer_revenue_pool_to_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
-    """Move tokens of the market's revenue pool into a pool; ``UnequalMarketIndexForSpotTransfer``.
-
-    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_revenue_pool_to_spot_balance``.
-    """
-    if pool.market_index != spot_market.market_index:
-        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
-    withdraw_from_pool(token_amount, spot_market, spot_market.revenue_pool)
-    deposit_into_pool(token_amount, spot_market, pool)
-
-
-@rule
-def update_pnl_pool_and_user_balance(
-    market: PerpMarket, spot_market: SpotMarket, user: User, unrealized_pnl: int
-) -> int:
-    """Settle a claim (1e6, signed) with the P&L pool alone, in full; the amount settled.
-
-    A loss may make the user a borrower. ``InsufficientPerpPnlPool`` where the pool cannot pay a gain in full,
-    ``InvalidSpotMarketState``. Source: pools-and-pnl.md §3.2; ``controller/amm.rs::update_pnl_pool_and_user_balance``.
-    """
-    available = get_pool_token_amount(market.pnl_pool, spot_market)
-    if unrealized_pnl > available:
-        raise SettlementError(ErrorCode.InsufficientPerpPnlPool)
-    if unrealized_pnl == 0:
-        return 0
-    position = user.spot_positions[find_spot_position(user, spot_market.market_index)]
-    if market.pnl_pool.market_index != position.market_index:
-        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
-    check_pool_covers_market(spot_market, market.pnl_pool)
-    if unrealized_pnl > 0:
-        withdraw_from_pool(unrealized_pnl, spot_market, market.pnl_pool)
-        update_spot_position_balance(unrealized_pnl, DEPOSIT, spot_market, position, False)
-    else:
-        deposit_into_pool(-unrealized_pnl, spot_market, market.pnl_pool)
-        update_spot_position_balance(-unrealized_pnl, BORROW, spot_market, position, False)
-    return unrealized_pnl
 
 
 # --- the AMM's own account -------------------------------------------------------------------------------------

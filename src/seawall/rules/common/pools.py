@@ -1,0 +1,94 @@
+"""A perp market's pools and the revenue pool: what they hold, moving tokens between them and a user, the period.
+
+Source: pools-and-pnl.md §3; velocity/pools-and-fees.md §8; ``controller/spot_balance.rs``, ``controller/amm.rs``.
+"""
+
+from seawall.errors import ErrorCode, SettlementError
+from seawall.lanes import rule
+from seawall.rules.common.balances import (
+    check_pool_covers_market,
+    deposit_into_pool,
+    get_token_amount,
+    update_spot_position_balance,
+    withdraw_from_pool,
+)
+from seawall.rules.common.spot_positions import find_spot_position
+from seawall.state.enums import BORROW, DEPOSIT
+from seawall.state.perp_market import PerpMarket
+from seawall.state.spot_market import PoolBalance, SpotMarket
+from seawall.state.user import User
+
+
+@rule
+def get_pool_token_amount(pool: PoolBalance, spot_market: SpotMarket) -> int:
+    """Tokens of a pool (floor)."""
+    return get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
+
+
+@rule
+def reset_revenue_withdraw_for_new_period(market: PerpMarket, spot_market: SpotMarket, now: int) -> None:
+    """A revenue settlement since the market's last draw opens a new period; ``BlockchainClockInconsistency``.
+
+    The period is reset lazily, not by elapsed time: deliberate, it is the program's.
+    Source: pools-and-pnl.md §3 step C1; velocity/pools-and-fees.md §6 step 1.
+    """
+    claim = market.insurance_claim
+    settled_ts = spot_market.insurance_fund.last_revenue_settle_ts
+    if settled_ts > claim.last_revenue_withdraw_ts:
+        if now < settled_ts or now < claim.last_revenue_withdraw_ts:
+            raise SettlementError(ErrorCode.BlockchainClockInconsistency)
+        claim.revenue_withdraw_since_last_settle = 0
+
+
+# --- transfers -------------------------------------------------------------------------------------------------
+
+
+@rule
+def transfer_pool_to_revenue_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """Move tokens of a pool into the market's revenue pool; ``UnequalMarketIndexForSpotTransfer``.
+
+    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_spot_balance_to_revenue_pool``.
+    """
+    if pool.market_index != spot_market.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    withdraw_from_pool(token_amount, spot_market, pool)
+    deposit_into_pool(token_amount, spot_market, spot_market.revenue_pool)
+
+
+@rule
+def transfer_revenue_pool_to_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
+    """Move tokens of the market's revenue pool into a pool; ``UnequalMarketIndexForSpotTransfer``.
+
+    Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_revenue_pool_to_spot_balance``.
+    """
+    if pool.market_index != spot_market.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    withdraw_from_pool(token_amount, spot_market, spot_market.revenue_pool)
+    deposit_into_pool(token_amount, spot_market, pool)
+
+
+@rule
+def update_pnl_pool_and_user_balance(
+    market: PerpMarket, spot_market: SpotMarket, user: User, unrealized_pnl: int
+) -> int:
+    """Settle a claim (1e6, signed) with the P&L pool alone, in full; the amount settled.
+
+    A loss may make the user a borrower. ``InsufficientPerpPnlPool`` where the pool cannot pay a gain in full,
+    ``InvalidSpotMarketState``. Source: pools-and-pnl.md §3.2; ``controller/amm.rs::update_pnl_pool_and_user_balance``.
+    """
+    available = get_pool_token_amount(market.pnl_pool, spot_market)
+    if unrealized_pnl > available:
+        raise SettlementError(ErrorCode.InsufficientPerpPnlPool)
+    if unrealized_pnl == 0:
+        return 0
+    position = user.spot_positions[find_spot_position(user, spot_market.market_index)]
+    if market.pnl_pool.market_index != position.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    check_pool_covers_market(spot_market, market.pnl_pool)
+    if unrealized_pnl > 0:
+        withdraw_from_pool(unrealized_pnl, spot_market, market.pnl_pool)
+        update_spot_position_balance(unrealized_pnl, DEPOSIT, spot_market, position, False)
+    else:
+        deposit_into_pool(-unrealized_pnl, spot_market, market.pnl_pool)
+        update_spot_position_balance(-unrealized_pnl, BORROW, spot_market, position, False)
+    return unrealized_pnl
