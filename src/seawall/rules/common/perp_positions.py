@@ -8,6 +8,7 @@ from typing import Final
 from seawall.arithmetic import AMM_RESERVE_PRECISION, checked_i64, div_trunc, sub_checked, to_i64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
+from seawall.state.enums import POSITION_BANKRUPTCY_CLAIM
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.user import PerpPosition, User
 
@@ -91,6 +92,19 @@ def force_get_perp_position_index(user: User, market_index: int) -> int:
 
 
 @rule
+def release_bankruptcy_claim(position: PerpPosition, market: PerpMarket) -> None:
+    """A bankrupt debt that is a debt no longer stops reserving the market's pending insurance fees.
+
+    Every writer of a position's quote ends with it; the count stays at 0 here. Drift flags no position.
+    Source: velocity/solvency.md §7; ``controller/position.rs``.
+    """
+    if position.position_flag & POSITION_BANKRUPTCY_CLAIM != 0 and position.quote_asset_amount >= 0:
+        position.position_flag = position.position_flag - POSITION_BANKRUPTCY_CLAIM
+        if market.pending_bankruptcy_claims > 0:
+            market.pending_bankruptcy_claims -= 1
+
+
+@rule
 def update_quote_asset_amount(position: PerpPosition, market: PerpMarket, delta: int) -> None:
     """Add ``delta`` (quote 1e6, signed) to the position's and the market's quote; keep the count of users.
 
@@ -108,6 +122,7 @@ def update_quote_asset_amount(position: PerpPosition, market: PerpMarket, delta:
     # the count stays at 0 here, while closing a position fails below 0: deliberate, it is the program's
     if base == 0 and after == 0 and market.number_of_users > 0:
         market.number_of_users -= 1
+    release_bankruptcy_claim(position, market)
 
 
 @rule
@@ -247,6 +262,7 @@ def update_position_and_market(position: PerpPosition, market: PerpMarket, delta
     position.quote_asset_amount = quote_after
     position.quote_entry_amount = entry_after
     position.quote_break_even_amount = break_even_after
+    release_bankruptcy_claim(position, market)
     return pnl
 
 
