@@ -18,13 +18,13 @@ from seawall.instructions.liquidation import (
 )
 from seawall.rules.common.liquidation_math import (
     LIQUIDATION_PCT_PRECISION,
-    calculate_asset_transfer_for_liability_transfer,
     calculate_base_asset_amount_to_cover_margin_shortage,
     calculate_liability_transfer_implied_by_asset_amount,
     calculate_max_pct_to_liquidate,
     calculate_perp_if_fee,
 )
 from seawall.rules.common.margin import calculate_margin, meets_initial_margin_requirement
+from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.state.enums import DEPOSIT, MARGIN_MAINTENANCE, USER_BANKRUPT, USER_BEING_LIQUIDATED
 from seawall.state.facts import MarginCalculation
 from seawall.state.oracle import OraclePriceData

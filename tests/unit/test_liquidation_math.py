@@ -8,7 +8,6 @@ from seawall.rules.common.liquidation_math import (
     LIQUIDATION_PCT_PRECISION,
     NO_LIMIT_PRICE,
     UNLIMITED,
-    calculate_asset_transfer_for_liability_transfer,
     calculate_base_asset_amount_to_cover_margin_shortage,
     calculate_liability_transfer_implied_by_asset_amount,
     calculate_liability_transfer_to_cover_margin_shortage,
@@ -21,6 +20,7 @@ from seawall.rules.common.liquidation_math import (
     standardize_base_asset_amount_ceil,
     validate_transfer_satisfies_limit_price,
 )
+from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.state.enums import AssetTier, ContractTier
 
 P = 10**6

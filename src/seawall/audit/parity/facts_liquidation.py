@@ -7,7 +7,6 @@ from seawall.audit.parity.facts_spot import make_spot_market
 from seawall.rules.common.balances import get_token_amount, update_spot_position_balance
 from seawall.rules.common.liquidation_math import (
     NO_LIMIT_PRICE,
-    calculate_asset_transfer_for_liability_transfer,
     calculate_base_asset_amount_to_cover_margin_shortage,
     calculate_liability_transfer_implied_by_asset_amount,
     calculate_liability_transfer_to_cover_margin_shortage,
@@ -20,6 +19,7 @@ from seawall.rules.common.liquidation_math import (
 from seawall.rules.common.token_values import get_token_value
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.drift.liquidation import calculate_liquidation_margin
+from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.rules.drift.liquidation_perp import liquidate_perp
 from seawall.rules.drift.liquidation_pnl import liquidate_borrow_for_perp_pnl, liquidate_perp_pnl_for_deposit
 from seawall.rules.drift.liquidation_spot import liquidate_spot

@@ -107,7 +107,7 @@ def calculate_perp_if_fee(
 ) -> int:
     """Fee rate (1e6) for insurance that closing ``base_asset_amount`` ≥ 0 can bear, at most the market's.
 
-    Source: liquidation.md §2.6.
+    Velocity: insurance and protocol share it, and the market's rate is the sum of both. Source: liquidation.md §2.6.
     """
     ratio = margin_ratio_in_fee_precision(margin_ratio)
     if oracle_price == 0 or quote_oracle_price == 0 or ratio <= liquidator_fee or base_asset_amount == 0:
@@ -148,7 +148,8 @@ def calculate_liability_transfer_to_cover_margin_shortage(
 ) -> int:
     """Tokens of a liability whose transfer covers a shortage; ``UNLIMITED`` where none would. May be 0.
 
-    ``MathError`` where a transfer frees nothing. Source: liquidation.md §2.2.
+    ``MathError`` where a transfer frees nothing. Drift: this is the answer.
+    Velocity: it is at least 1 (``velocity/liquidation_math.py``). Source: liquidation.md §2.2.
     """
     if asset_weight >= liability_weight:
         return UNLIMITED
@@ -190,8 +191,7 @@ def calculate_liability_transfer_implied_by_asset_amount(
 
 
 @rule
-def calculate_asset_transfer_for_liability_transfer(
-    asset_amount: int,
+def calculate_asset_transfer_for_liability_transfer_exact(
     asset_multiplier: int,
     asset_decimals: int,
     asset_price: int,
@@ -200,24 +200,15 @@ def calculate_asset_transfer_for_liability_transfer(
     liability_decimals: int,
     liability_price: int,
 ) -> int:
-    """Tokens of the asset that pay for a liability, at least 1; all of it where the difference is dust.
-
-    The dust is scaled the wrong way round beyond 6 decimals: deliberate, it is the program's, as is a result above
-    ``asset_amount``. ``MathError`` below 6 decimals. Source: liquidation.md §2.4.
-    """
+    """Tokens of the asset that pay for a liability, at least 1. Source: velocity/liquidation.md §3.4."""
     numerator = 1
     denominator = 1
     if asset_decimals > liability_decimals:
         numerator = pow10(asset_decimals - liability_decimals)
     else:
         denominator = pow10(liability_decimals - asset_decimals)
-    price = to_u128(asset_price)
     value = liability_transfer * numerator * to_u128(liability_price) * asset_multiplier
-    transfer = max(1, div_trunc(value, price * liability_multiplier) // denominator)
-    rest = abs(transfer - asset_amount) * price // PRICE_PRECISION * pow10(sub_checked(asset_decimals, 6))
-    if rest < DUST_VALUE:
-        return asset_amount
-    return transfer
+    return max(1, div_trunc(value, to_u128(asset_price) * liability_multiplier) // denominator)
 
 
 @rule
@@ -234,7 +225,7 @@ def calculate_spot_if_fee(
 ) -> int:
     """Fee rate (1e6) for insurance that a transfer of all ``token_amount`` can bear, at most the market's.
 
-    Source: liquidation.md §2.7.
+    Velocity: insurance and protocol share it, and the market's rate is the sum of both. Source: liquidation.md §2.7.
     """
     if asset_weight >= liability_weight or liability_price == 0 or token_amount == 0 or liability_multiplier == 0:
         return 0
@@ -273,9 +264,11 @@ def calculate_max_pct_to_liquidate(
     initial_pct_to_liquidate: int,
     liquidation_duration: int,
 ) -> int:
-    """Part (1e4) of the present shortage that may be covered by now: it grows with the slots since the flagging.
+    """Part (1e4) of the present shortage that may be covered by now: it grows with the time since the flagging.
 
-    Small shortages are covered at once. ``MathError`` for a slot before the flagging. Source: liquidation.md §2.5.
+    Small shortages are covered at once. ``MathError`` for a slot before the flagging.
+    Drift: the duration is in slots. Velocity: in whole periods of 400 ms, which a slot lasts.
+    Source: liquidation.md §2.5, velocity/liquidation.md §3.8.
     """
     if margin_shortage < MAX_SHORTAGE_AT_ONCE:
         return LIQUIDATION_PCT_PRECISION

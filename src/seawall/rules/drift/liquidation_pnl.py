@@ -9,7 +9,6 @@ from typing import Final
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.liquidation_math import (
-    calculate_asset_transfer_for_liability_transfer,
     calculate_liability_transfer_implied_by_asset_amount,
     calculate_liability_transfer_to_cover_margin_shortage,
     is_as_safe_as,
@@ -44,6 +43,7 @@ from seawall.rules.drift.liquidation import (
     tokens_to_liquidate,
     update_spot_market_and_check_validity,
 )
+from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.state.enums import (
     ASSET_TIER_UNLISTED,
     BORROW,

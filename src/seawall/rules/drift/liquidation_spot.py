@@ -9,7 +9,6 @@ from seawall.lanes import rule
 from seawall.rules.common.balances import deposit_into_pool
 from seawall.rules.common.liquidation_math import (
     LIQUIDATION_FEE_PRECISION,
-    calculate_asset_transfer_for_liability_transfer,
     calculate_liability_transfer_implied_by_asset_amount,
     calculate_liability_transfer_to_cover_margin_shortage,
     calculate_spot_if_fee,
@@ -36,6 +35,7 @@ from seawall.rules.drift.liquidation import (
     tokens_to_liquidate,
     update_spot_market_and_check_validity,
 )
+from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.state.enums import BORROW, DEPOSIT
 from seawall.state.exchange import OracleGuardRails, State
 from seawall.state.facts import InterestFacts, LiquidationFacts, MarginCalculation
