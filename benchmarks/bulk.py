@@ -30,8 +30,8 @@ from seawall.engine.transaction import price_data
 from seawall.errors import ErrorCode
 from seawall.records import Field, Record, Width
 from seawall.rules.common.amm_spread import update_spread_reserves
-from seawall.rules.common.interest import update_spot_market_cumulative_interest
 from seawall.rules.common.perp_positions import get_perp_position_index, update_position_and_market
+from seawall.rules.drift.interest import update_spot_market_cumulative_interest
 from seawall.rules.drift.perp_fills import swap_base_asset, validate_amm_account_for_fill
 from seawall.state.exchange import State
 from seawall.state.facts import InterestFacts

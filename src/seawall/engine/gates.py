@@ -5,19 +5,27 @@ from contextlib import contextmanager
 
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
-from seawall.state.enums import EXCHANGE_ALL_PAUSED, STATUS_DELISTED
+from seawall.state.enums import (
+    EXCHANGE_ALL_PAUSED,
+    RULEBOOK_DRIFT,
+    RULEBOOK_VELOCITY,
+    STATUS_DELISTED,
+    VELOCITY_EXCHANGE_ALL_PAUSED,
+)
 
 
 def is_paused(tx: Transaction, bit: int) -> bool:
-    """Whether an exchange pause bit is set. A status byte with bit 128 fails every gate: ``FailedUnwrap``."""
+    """Whether an exchange pause bit is set. Drift knows no bit 128; a status byte that has it: ``FailedUnwrap``."""
     status = tx.state.exchange_status
-    if status > EXCHANGE_ALL_PAUSED:
+    if status > EXCHANGE_ALL_PAUSED and tx.state.rulebook == RULEBOOK_DRIFT:
         raise SettlementError(ErrorCode.FailedUnwrap)
     return status & bit == bit
 
 
 def require_not_paused(tx: Transaction, bit: int) -> None:
-    """``ExchangePaused`` while the bit is set (``EXCHANGE_ALL_PAUSED``: while all seven are)."""
+    """``ExchangePaused`` while the bit is set (``EXCHANGE_ALL_PAUSED``: while all are that the rulebook has)."""
+    if bit == EXCHANGE_ALL_PAUSED and tx.state.rulebook == RULEBOOK_VELOCITY:
+        bit = VELOCITY_EXCHANGE_ALL_PAUSED
     if is_paused(tx, bit):
         raise SettlementError(ErrorCode.ExchangePaused)
 

@@ -3,12 +3,7 @@
 from seawall.arithmetic import SPOT_CUMULATIVE_INTEREST_PRECISION, log10_floor, proportion
 from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, refuses
 from seawall.rules.common.balances import get_spot_balance, get_token_amount, update_spot_position_balance
-from seawall.rules.common.interest import (
-    calculate_accumulated_interest,
-    calculate_borrow_rate,
-    calculate_spot_market_utilization,
-    update_spot_market_cumulative_interest_without_oracle,
-)
+from seawall.rules.common.interest import calculate_spot_market_utilization
 from seawall.rules.common.statistics import calculate_weighted_average, on_the_hour_update
 from seawall.rules.common.user_balances import update_spot_balances_and_cumulative_deposits
 from seawall.rules.common.vaults import validate_max_token_deposits_and_borrows
@@ -16,6 +11,11 @@ from seawall.rules.common.withdraw_limits import (
     calculate_max_borrow_token_amount,
     calculate_min_deposit_token_amount,
     calculate_token_utilization_limits,
+)
+from seawall.rules.drift.interest import (
+    calculate_accumulated_interest,
+    calculate_borrow_rate,
+    update_spot_market_cumulative_interest_without_oracle,
 )
 from seawall.state.enums import BORROW, DEPOSIT, BalanceType
 from seawall.state.facts import InterestFacts

@@ -4,7 +4,7 @@ from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, required
 from seawall.engine.handlers.amm import refresh_amm
-from seawall.engine.handlers.interest import emit_interest
+from seawall.engine.handlers.interest import accrue
 from seawall.engine.handlers.pnl_refusals import quote
 from seawall.engine.handlers.revenue import emit_insurance_fund
 from seawall.engine.handlers.solvency import settle_revenue_first
@@ -16,10 +16,6 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.associated_spot import ResolveWithAssociatedSpot, UpdatePerpMarketAssociatedSpot
 from seawall.instructions.base import Instruction
 from seawall.rules.common.associated_spot import draw_on_associated_spot
-from seawall.rules.common.interest import (
-    update_spot_market_cumulative_interest,
-    update_spot_market_cumulative_interest_without_oracle,
-)
 from seawall.rules.common.margin import spot_oracle_valid
 from seawall.rules.common.token_values import get_token_value
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
@@ -29,7 +25,7 @@ from seawall.rules.drift.deficit import (
     validate_quote_sources_exhausted,
 )
 from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED, STATUS_INITIALIZED
-from seawall.state.facts import AssociatedSpotFacts, InterestFacts, PnlDeficitFacts
+from seawall.state.facts import AssociatedSpotFacts, PnlDeficitFacts
 from seawall.state.perp_market import AssociatedSpot, PerpMarket
 from seawall.state.spot_market import SpotMarket
 
@@ -78,7 +74,8 @@ def resolve_with_associated_spot(tx: Transaction, ix: ResolveWithAssociatedSpot)
     associated = tx.write_associated_spot(index)
     settled = settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
     quote_market, spot_market = tx.write_quote_market(), tx.write_spot_market(associated.spot_market_index)
-    _accrue(tx, quote_market, spot_market)
+    accrue(tx, QUOTE_SPOT_MARKET_INDEX, False)
+    accrue(tx, spot_market.market_index, True)
     deficit = _require_deficit(tx, market, quote_market)
     facts = _draw(tx, ix, associated, spot_market, deficit)
     pay_into_pnl_pool(ix.quote_amount, market, quote_market)
@@ -96,16 +93,6 @@ def resolve_with_associated_spot(tx: Transaction, ix: ResolveWithAssociatedSpot)
         max_withdraw_per_period=associated.max_withdraw_per_period,
     )
     tx.waterfall = _waterfall(tx, ix, spot_market, settled, deficit, facts)
-
-
-def _accrue(tx: Transaction, quote_market: SpotMarket, spot_market: SpotMarket) -> None:
-    interest = InterestFacts()
-    update_spot_market_cumulative_interest_without_oracle(quote_market, tx.now, interest)
-    emit_interest(tx, interest)
-    interest = InterestFacts()
-    oracle = tx.oracles[spot_market.oracle_index]
-    update_spot_market_cumulative_interest(spot_market, oracle, tx.now, interest)
-    emit_interest(tx, interest)
 
 
 def _require_deficit(tx: Transaction, market: PerpMarket, quote_market: SpotMarket) -> PnlDeficitFacts:

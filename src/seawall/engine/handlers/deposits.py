@@ -3,7 +3,7 @@
 from seawall.arithmetic import sub_checked
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.deposit_refusals import EXPLAINERS, explain_swap, explain_withdrawal
-from seawall.engine.handlers.interest import emit_interest
+from seawall.engine.handlers.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -17,7 +17,6 @@ from seawall.instructions.deposits import (
 )
 from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
-from seawall.rules.common.interest import update_spot_market_cumulative_interest
 from seawall.rules.common.margin import (
     calculate_max_withdrawable_amount,
     check_withdraw_margin_requirement,
@@ -49,7 +48,6 @@ from seawall.state.enums import (
     STATUS_REDUCE_ONLY,
     STATUS_SETTLEMENT,
 )
-from seawall.state.facts import InterestFacts
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import SpotPosition, User
 
@@ -70,7 +68,7 @@ def deposit(tx: Transaction, ix: Deposit) -> None:
     market = tx.write_spot_market(ix.market_index)
     if market.status == STATUS_INITIALIZED:
         raise SettlementError(ErrorCode.MarketBeingInitialized)
-    accrue_with_oracle(tx, market)
+    accrue(tx, market.market_index, True)
     position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
     was_borrow = is_borrow(position)
     amount = ix.amount
@@ -100,7 +98,7 @@ def withdraw(tx: Transaction, ix: Withdraw) -> None:
     require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
     require_not_bankrupt(user)
     market = tx.write_spot_market(ix.market_index)
-    accrue_with_oracle(tx, market)
+    accrue(tx, market.market_index, True)
     position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
     amount = ix.amount
     if ix.reduce_only or market.status == STATUS_REDUCE_ONLY:
@@ -150,7 +148,7 @@ def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     require_not_bankrupt(target)
     require_not_bankrupt(source)
     market = tx.write_spot_market(ix.market_index)
-    accrue_with_oracle(tx, market)
+    accrue(tx, market.market_index, True)
     take_out(tx, source, ix.from_user, ix.market_index, ix.amount, ix.amount, True)
     emit_deposit(tx, source, market, "Withdraw", ix.amount, "Transfer", target)
     increment_total_deposits(target, ix.amount, market.decimals, tx.spot_oracle(ix.market_index).price)
@@ -204,7 +202,7 @@ def swap(tx: Transaction, ix: Swap) -> None:
     for market in (market_in, market_out):
         if market.paused_operations & SPOT_FILL != 0:
             raise SettlementError(ErrorCode.MarketFillOrderPaused, f"fills of spot market {market.market_index} pause")
-        accrue_with_oracle(tx, market)
+        accrue(tx, market.market_index, True)
     position_in = user.spot_positions[force_get_spot_position_index(user, ix.in_market_index)]
     position_out = user.spot_positions[force_get_spot_position_index(user, ix.out_market_index)]
 
@@ -253,13 +251,6 @@ def require_not_bankrupt(user: User) -> None:
     """``UserBankrupt`` for an account that is flagged bankrupt."""
     if is_bankrupt(user):
         raise SettlementError(ErrorCode.UserBankrupt)
-
-
-def accrue_with_oracle(tx: Transaction, market: SpotMarket) -> None:
-    """Accrue a checked-out market's interest with its oracle, and tell it."""
-    facts = InterestFacts()
-    update_spot_market_cumulative_interest(market, tx.oracles[market.oracle_index], tx.now, facts)
-    emit_interest(tx, facts)
 
 
 def emit_deposit(

@@ -4,7 +4,7 @@ from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, require_perp_market_valid
 from seawall.engine.handlers.amm import emit_funding_payment
-from seawall.engine.handlers.interest import emit_interest
+from seawall.engine.handlers.interest import accrue, emit_interest
 from seawall.engine.handlers.pnl_refusals import EXPLAINERS as REFUSALS
 from seawall.engine.handlers.pnl_refusals import explain_pools_release, explain_settlement, note_limits
 from seawall.engine.rulebook import Handler
@@ -23,11 +23,10 @@ from seawall.keys import key_to_text
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.common.balances import deposit_into_pool
-from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.margin import meets_settle_pnl_maintenance_margin_requirement
+from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
 from seawall.rules.drift.expiry import settle_expired_market, settle_expired_market_pools_to_revenue_pool
-from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.drift.pools import recalculate_amm_summary_stats
 from seawall.rules.drift.settlement import close_expired_position, refresh_and_settle_pnl
 from seawall.state.enums import (
@@ -144,9 +143,7 @@ def release_expired_pools(tx: Transaction, ix: SettleExpiredMarketPoolsToRevenue
     require_perp_market_valid(tx, ix.market_index)
     market = tx.write_perp_market(ix.market_index)
     spot_market = tx.write_quote_market()
-    interest = InterestFacts()
-    update_spot_market_cumulative_interest_without_oracle(spot_market, tx.now, interest)
-    emit_interest(tx, interest)
+    accrue(tx, QUOTE_SPOT_MARKET_INDEX, False)
     try:
         settle_expired_market_pools_to_revenue_pool(market, spot_market, tx.state.settlement_duration, tx.now)
     except SettlementError as error:

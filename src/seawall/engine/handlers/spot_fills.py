@@ -3,8 +3,7 @@
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, require_spot_market_valid
-from seawall.engine.handlers.deposits import accrue_with_oracle
-from seawall.engine.handlers.interest import emit_interest
+from seawall.engine.handlers.interest import accrue
 from seawall.engine.handlers.perp_fills import require_operator
 from seawall.engine.handlers.spot_order_fill import SpotOrderFill
 from seawall.engine.rulebook import Handler
@@ -18,7 +17,6 @@ from seawall.instructions.spot_fills import (
     SettleSpotFeePoolToRevenuePool,
     UpdateSpotFeePoolTarget,
 )
-from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.margin import (
     check_place_order_margin_requirement,
     update_liquidation_status,
@@ -46,7 +44,6 @@ from seawall.state.enums import (
     STATUS_REDUCE_ONLY,
     PositionDirection,
 )
-from seawall.state.facts import InterestFacts
 from seawall.state.spot_market import SpotMarket
 
 # --- reservations ----------------------------------------------------------------------------------------------
@@ -135,8 +132,8 @@ def fill_spot_order(tx: Transaction, ix: FillSpotOrder) -> None:
         return
     if update_liquidation_status(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state):
         return
-    accrue_with_oracle(tx, quote_market)
-    accrue_with_oracle(tx, base_market)
+    accrue(tx, quote_market.market_index, True)
+    accrue(tx, base_market.market_index, True)
     SpotOrderFill(tx, base_market, quote_market, user, direction, ix).run()
     validate_max_token_deposits_and_borrows(base_market)
     validate_spot_market_vault_amount(base_market, tx.vaults(ix.market_index).spot_vault)
@@ -159,9 +156,7 @@ def settle_spot_fee_pool_to_revenue_pool(tx: Transaction, ix: SettleSpotFeePoolT
     require_not_paused(tx, EXCHANGE_ALL_PAUSED)
     market = tx.write_spot_market(ix.market_index)
     quote_market = tx.write_quote_market()
-    interest = InterestFacts()
-    update_spot_market_cumulative_interest_without_oracle(quote_market, tx.now, interest)
-    emit_interest(tx, interest)
+    accrue(tx, QUOTE_SPOT_MARKET_INDEX, False)
     before = spot_fee_pool_tokens(market, quote_market)
     amount = settle_spot_fee_pool(market, quote_market)
     target = market.spot_fee_pool_target

@@ -9,13 +9,13 @@ import msgspec
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, SPOT_WEIGHT_PRECISION, U64_MAX, pow10, sub_checked
 from seawall.engine.gates import require_not_paused
+from seawall.engine.interest import accrue
 from seawall.engine.receipts import Clock, Limit
 from seawall.engine.store import Store
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.keys import DEFAULT_KEY
 from seawall.rules.common.balances import get_token_amount
-from seawall.rules.common.interest import update_spot_market_cumulative_interest
 from seawall.rules.common.margin import (
     calculate_margin,
     calculate_max_withdrawable_amount,
@@ -46,7 +46,7 @@ from seawall.state.enums import (
     ORACLE_UNKNOWN,
     STATUS_REDUCE_ONLY,
 )
-from seawall.state.facts import InterestFacts, MarginCalculation
+from seawall.state.facts import MarginCalculation
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
 
@@ -143,7 +143,7 @@ class Trial:
         self.market = tx.write_spot_market(market_index)
         self.unaccrued: ErrorCode | None = None
         try:
-            update_spot_market_cumulative_interest(self.market, tx.spot_oracle(market_index), tx.now, InterestFacts())
+            accrue(tx, market_index, True)
         except SettlementError as error:
             self.unaccrued = error.code
         self.user = tx.user(user)

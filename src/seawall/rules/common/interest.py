@@ -1,26 +1,23 @@
-"""Borrow interest: utilization, rate, accrual with the revenue pool's carve-out, and a spot market's TWAPs.
+"""What both rulebooks' borrow interest is made of, and a spot market's TWAPs.
 
-Source: balances.md §4, §5; ``controller/spot_balance.rs``, ``math/spot_balance.rs``.
+Source: balances.md §4, §5; velocity/balances.md §3, §7; ``controller/spot_balance.rs``, ``math/spot_balance.rs``.
 """
 
 from seawall.arithmetic import (
     FIVE_MINUTE,
-    IF_FACTOR_PRECISION,
     ONE_HOUR,
+    ONE_MINUTE,
     ONE_YEAR,
     SPOT_UTILIZATION_PRECISION,
     TWENTY_FOUR_HOUR,
     checked_i64,
     checked_u128,
     div_trunc,
-    pow10,
-    sub_checked,
     to_i64,
     to_u64,
 )
-from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.balances import deposit_into_pool, get_token_amount
+from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.statistics import calculate_new_twap, calculate_weighted_average
 from seawall.state.enums import (
     ASSET_TIER_COLLATERAL,
@@ -28,7 +25,7 @@ from seawall.state.enums import (
     ASSET_TIER_PROTECTED,
     BORROW,
     DEPOSIT,
-    SPOT_UPDATE_CUMULATIVE_INTEREST,
+    RULEBOOK_VELOCITY,
 )
 from seawall.state.facts import InterestFacts
 from seawall.state.oracle import HistoricalOracleData, OraclePriceData
@@ -54,22 +51,18 @@ def calculate_spot_market_utilization(spot_market: SpotMarket) -> int:
 
 
 @rule
-def calculate_borrow_rate(spot_market: SpotMarket, utilization: int) -> int:
-    """Annual borrow rate (1e6) on the one-kink curve; it goes on rising above full utilization.
+def rate_below_optimum(spot_market: SpotMarket, utilization: int) -> int:
+    """Annual borrow rate (1e6) where utilization (1e6) is at most the optimum; ``MathError`` for an optimum of 0.
 
-    ``MathError`` for a curve that falls or has its kink at 100 %. Source: balances.md §4.1.
+    Source: balances.md §4.1.
     """
-    optimal = spot_market.optimal_utilization
-    if utilization > optimal:
-        spread = sub_checked(spot_market.max_borrow_rate, spot_market.optimal_borrow_rate)
-        room = sub_checked(SPOT_UTILIZATION_PRECISION, optimal)
-        if room == 0:
-            raise SettlementError(ErrorCode.MathError)
-        slope = spread * SPOT_UTILIZATION_PRECISION // room
-        rate = spot_market.optimal_borrow_rate + (utilization - optimal) * slope // SPOT_UTILIZATION_PRECISION
-    else:
-        slope = spot_market.optimal_borrow_rate * SPOT_UTILIZATION_PRECISION // optimal
-        rate = utilization * slope // SPOT_UTILIZATION_PRECISION
+    slope = div_trunc(spot_market.optimal_borrow_rate * SPOT_UTILIZATION_PRECISION, spot_market.optimal_utilization)
+    return utilization * slope // SPOT_UTILIZATION_PRECISION
+
+
+@rule
+def at_least_the_minimum(spot_market: SpotMarket, rate: int) -> int:
+    """``rate``, or the market's minimum rate where that is higher (annual, 1e6)."""
     minimum = spot_market.min_borrow_rate * 5_000
     if rate < minimum:
         return minimum
@@ -77,19 +70,11 @@ def calculate_borrow_rate(spot_market: SpotMarket, utilization: int) -> int:
 
 
 @rule
-def calculate_accumulated_interest(spot_market: SpotMarket, now: int) -> tuple[int, int]:
-    """Increments of the borrow and the deposit index (1e10) since ``last_interest_ts``.
+def interest_increments(spot_market: SpotMarket, rate: int, utilization: int, elapsed: int) -> tuple[int, int]:
+    """Increments of the borrow and the deposit index (1e10) over ``elapsed`` seconds at an annual rate (1e6).
 
-    The borrow increment carries a systematic +1: deliberate, it is the program's.
-    ``MathError`` when the clock is before the last interest. Source: balances.md §4.2.
+    The borrow increment carries a systematic +1: deliberate, it is the program's. Source: balances.md §4.2.
     """
-    utilization = calculate_spot_market_utilization(spot_market)
-    if utilization == 0:
-        return 0, 0
-    rate = calculate_borrow_rate(spot_market, utilization)
-    if now < 0:
-        raise SettlementError(ErrorCode.UnableToCastUnixTime)
-    elapsed = sub_checked(now, spot_market.last_interest_ts)
     borrow_rate = rate * elapsed
     deposit_rate = borrow_rate * utilization // SPOT_UTILIZATION_PRECISION
     borrow_interest = spot_market.cumulative_borrow_interest * borrow_rate // ONE_YEAR // SPOT_UTILIZATION_PRECISION + 1
@@ -98,24 +83,8 @@ def calculate_accumulated_interest(spot_market: SpotMarket, now: int) -> tuple[i
 
 
 @rule
-def accrue_interest(spot_market: SpotMarket, now: int, facts: InterestFacts) -> None:
-    """Apply the interest since the last accrual; the stakers' part becomes revenue at the new deposit index.
-
-    Nothing is applied, and no time is lost, while the increments are too small or all would go to the stakers.
-    Source: balances.md §4.3.
-    """
-    borrow_interest, deposit_interest = calculate_accumulated_interest(spot_market, now)
-    if deposit_interest <= 0 or borrow_interest <= 1:
-        return
-    for_stakers = deposit_interest * spot_market.insurance_fund.total_factor // IF_FACTOR_PRECISION
-    for_lenders = sub_checked(deposit_interest, for_stakers)
-    if for_lenders <= 0:
-        return
-    spot_market.cumulative_deposit_interest += for_lenders
-    spot_market.cumulative_borrow_interest += borrow_interest
-    spot_market.last_interest_ts = now
-    revenue = spot_market.deposit_balance * for_stakers // pow10(19 - spot_market.decimals)
-    deposit_into_pool(revenue, spot_market, spot_market.revenue_pool)
+def note_accrual(spot_market: SpotMarket, facts: InterestFacts) -> None:
+    """What the event of an accrual tells: the balances and indices after it."""
     facts.accrued = True
     facts.market_index = spot_market.market_index
     facts.deposit_balance = spot_market.deposit_balance
@@ -176,16 +145,25 @@ def sanitize_clamp_denominator(asset_tier: int) -> int:
 
 @rule
 def update_historical_oracle_data(spot_market: SpotMarket, oracle: OraclePriceData, now: int) -> None:
-    """A spot market's oracle TWAPs and last oracle values. Source: balances.md §5 step 4."""
+    """A spot market's oracle TWAPs and last oracle values.
+
+    Drift: the TWAPs and their clock are stored at every update.
+    Velocity: they are stored only where the 1-hour TWAP moved or 60 seconds have passed.
+    Source: balances.md §5 step 4; velocity/balances.md §7.
+    """
     history: HistoricalOracleData = spot_market.historical_oracle_data
     denominator = sanitize_clamp_denominator(spot_market.asset_tier)
     price = sanitize_new_price(oracle.price, history.last_oracle_price_twap, denominator)
     last_ts = history.last_oracle_price_twap_ts
-    history.last_oracle_price_twap = calculate_new_twap(price, now, history.last_oracle_price_twap, last_ts, ONE_HOUR)
-    history.last_oracle_price_twap_5min = calculate_new_twap(
-        price, now, history.last_oracle_price_twap_5min, last_ts, FIVE_MINUTE
-    )
-    history.last_oracle_price_twap_ts = now
+    twap = calculate_new_twap(price, now, history.last_oracle_price_twap, last_ts, ONE_HOUR)
+    twap_5min = calculate_new_twap(price, now, history.last_oracle_price_twap_5min, last_ts, FIVE_MINUTE)
+    stored = True
+    if spot_market.rulebook == RULEBOOK_VELOCITY:
+        stored = twap != history.last_oracle_price_twap or now - last_ts >= ONE_MINUTE
+    if stored:
+        history.last_oracle_price_twap = twap
+        history.last_oracle_price_twap_5min = twap_5min
+        history.last_oracle_price_twap_ts = now
     history.last_oracle_price = oracle.price
     history.last_oracle_conf = oracle.confidence
     history.last_oracle_delay = oracle.delay
@@ -200,24 +178,7 @@ def update_spot_market_twap_stats(spot_market: SpotMarket, oracle: OraclePriceDa
 
 
 @rule
-def update_spot_market_cumulative_interest(
-    spot_market: SpotMarket, oracle: OraclePriceData, now: int, facts: InterestFacts
-) -> None:
-    """Accrue interest, then the statistics with the oracle price.
-
-    A paused accrual (UpdateCumulativeInterest) only skips the first. Source: balances.md §4.3.
-    """
-    if spot_market.paused_operations & SPOT_UPDATE_CUMULATIVE_INTEREST == 0:
-        accrue_interest(spot_market, now, facts)
-    update_spot_market_twap_stats(spot_market, oracle, now)
-
-
-@rule
-def update_spot_market_cumulative_interest_without_oracle(
-    spot_market: SpotMarket, now: int, facts: InterestFacts
-) -> None:
-    """Accrue interest, then the statistics without an oracle price. Source: balances.md §4.3."""
-    if spot_market.paused_operations & SPOT_UPDATE_CUMULATIVE_INTEREST == 0:
-        accrue_interest(spot_market, now, facts)
+def update_spot_market_twap_stats_without_oracle(spot_market: SpotMarket, now: int) -> None:
+    """The statistics of a spot market without the oracle's. Source: balances.md §5."""
     update_spot_market_twaps(spot_market, now)
     spot_market.last_twap_ts = checked_u128(now)

@@ -16,7 +16,6 @@ from seawall.arithmetic import (
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount, withdraw_from_pool
-from seawall.rules.common.interest import update_spot_market_cumulative_interest
 from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.perp_positions import get_perp_position_index, update_quote_asset_amount
 from seawall.rules.common.pools import get_pool_token_amount
@@ -30,6 +29,7 @@ from seawall.rules.common.user_status import (
     is_being_liquidated,
     is_user_bankrupt,
 )
+from seawall.rules.drift.interest import update_spot_market_cumulative_interest
 from seawall.state.enums import BORROW, DEPOSIT, MARGIN_MAINTENANCE, PERP_LIQUIDATION, SPOT_LIQUIDATION
 from seawall.state.exchange import State
 from seawall.state.facts import BankruptcyFacts, InterestFacts, MarginCalculation

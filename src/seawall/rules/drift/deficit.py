@@ -8,11 +8,11 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.amm_budget import calculate_reserved_fees
 from seawall.rules.common.balances import deposit_into_pool
-from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.open_orders import is_in_settlement
 from seawall.rules.common.perp_positions import calculate_net_user_pnl
 from seawall.rules.common.pools import get_pool_token_amount
 from seawall.rules.common.price_bands import validate_market_within_price_band
+from seawall.rules.drift.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.drift.pools import get_fee_pool_target
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.facts import InterestFacts, PnlDeficitFacts

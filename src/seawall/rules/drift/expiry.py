@@ -27,7 +27,6 @@ from seawall.rules.common.amm_k import (
 )
 from seawall.rules.common.balances import deposit_into_pool, withdraw_from_pool
 from seawall.rules.common.funding import settle_funding_payment
-from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.margin import meets_maintenance_margin_requirement
 from seawall.rules.common.perp_positions import (
     calculate_net_user_cost_basis,
@@ -41,6 +40,7 @@ from seawall.rules.common.perp_positions import (
 from seawall.rules.common.pools import get_pool_token_amount, update_pnl_pool_and_user_balance
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.common.vaults import validate_spot_balances
+from seawall.rules.drift.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.state.enums import STATUS_DELISTED, STATUS_SETTLEMENT
 from seawall.state.exchange import State
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts

@@ -10,7 +10,6 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.funding import settle_funding_payment
-from seawall.rules.common.interest import update_spot_market_cumulative_interest
 from seawall.rules.common.liquidation_math import calculate_max_pct_to_liquidate, part_to_liquidate
 from seawall.rules.common.margin import (
     calculate_margin,
@@ -18,12 +17,7 @@ from seawall.rules.common.margin import (
     margin_shortage,
     meets_initial_margin_requirement,
 )
-from seawall.rules.common.oracles import (
-    ACTION_LIQUIDATE,
-    is_oracle_valid_for_action,
-    oracle_validity,
-    spot_confidence_multiplier,
-)
+from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action, spot_oracle_validity
 from seawall.rules.common.perp_positions import find_perp_position
 from seawall.rules.common.user_status import (
     enter_bankruptcy,
@@ -33,6 +27,7 @@ from seawall.rules.common.user_status import (
     is_user_bankrupt,
     update_last_active_slot,
 )
+from seawall.rules.drift.interest import update_spot_market_cumulative_interest
 from seawall.state.enums import MARGIN_MAINTENANCE, PERP_LIQUIDATION, SPOT_LIQUIDATION
 from seawall.state.exchange import State, ValidityGuardRails
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, LiquidationFacts, MarginCalculation
@@ -91,9 +86,7 @@ def update_spot_market_and_check_validity(
     update_spot_market_cumulative_interest(spot_market, oracle, now, facts)
     if spot_market.market_index == QUOTE_SPOT_MARKET_INDEX:
         return
-    twap = spot_market.historical_oracle_data.last_oracle_price_twap
-    validity = oracle_validity(oracle, twap, rails, spot_confidence_multiplier(spot_market.asset_tier))
-    if not is_oracle_valid_for_action(validity, ACTION_LIQUIDATE):
+    if not is_oracle_valid_for_action(spot_oracle_validity(spot_market, oracle, rails), ACTION_LIQUIDATE):
         raise SettlementError(ErrorCode.InvalidOracle)
 
 

@@ -10,54 +10,12 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import get_token_amount, withdraw_from_pool
 from seawall.rules.common.insurance_shares import vault_amount_to_if_shares
-from seawall.rules.common.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.common.statistics import on_the_hour_update
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
+from seawall.rules.drift.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.state.enums import DEPOSIT
 from seawall.state.facts import InterestFacts, RevenueSettleFacts
 from seawall.state.spot_market import InsuranceFund, SpotMarket
-
-MAX_APR_PER_REVENUE_SETTLE: Final = 10_000_000
-"""1000 % a year (1e6): the cap of one settlement, taken pro rata of the period. Source: insurance.md §1.4."""
-
-
-@rule
-def calculate_apr_cap(insurance_vault_amount: int, revenue_settle_period: int) -> int:
-    """Tokens that one settlement may add to a fund with stakers: 1000 % of the vault a year, a period's part.
-
-    The year is divided by the period first, rounded down: deliberate, it is the program's.
-    Source: insurance.md §6.2 step 7.
-    """
-    periods = ONE_YEAR // revenue_settle_period
-    if periods < 1:
-        periods = 1
-    return insurance_vault_amount * MAX_APR_PER_REVENUE_SETTLE // PERCENTAGE_PRECISION // periods
-
-
-@rule
-def calculate_revenue_to_settle(
-    spot_vault_amount: int, insurance_vault_amount: int, spot_market: SpotMarket, facts: RevenueSettleFacts
-) -> int:
-    """Tokens of the revenue pool that may move now; the caps that were looked at are noted in the facts.
-
-    ``SpotMarketVaultInvariantViolated``, ``CastingFailure``. Source: insurance.md §6.2 steps 4-8.
-    """
-    claim = validate_spot_market_vault_amount(spot_market, spot_vault_amount)
-    revenue = get_token_amount(spot_market.revenue_pool.scaled_balance, spot_market, DEPOSIT)
-    facts.depositors_claim = claim
-    facts.revenue_pool = revenue
-    facts.claim_bound = claim < revenue
-    if claim < revenue:
-        revenue = max(claim, 0) // 2
-    facts.available = revenue
-    fund = spot_market.insurance_fund
-    if fund.user_shares > 0:
-        facts.has_stakers = True
-        facts.tenth = revenue // 10
-        facts.apr_cap = calculate_apr_cap(insurance_vault_amount, fund.revenue_settle_period)
-        revenue = min(facts.tenth, facts.apr_cap)
-    return to_u64(revenue)
-
 
 @rule
 def mint_protocol_shares(amount: int, insurance_vault_amount: int, fund: InsuranceFund) -> None:
@@ -96,7 +54,7 @@ def settle_revenue_to_insurance_fund(
         return 0
     if fund.user_factor > fund.total_factor:
         raise SettlementError(ErrorCode.RevenueSettingsCannotSettleToIF)
-    amount = calculate_revenue_to_settle(spot_vault_amount, insurance_vault_amount, spot_market, facts)
+    amount = calculate_revenue_to_settle(spot_vault_amount, insurance_vault_amount, 0, spot_market, facts)
     if strict and amount == 0:
         raise SettlementError(ErrorCode.NoRevenueToSettleToIF)
     fund.last_revenue_settle_ts = now
@@ -110,12 +68,6 @@ def settle_revenue_to_insurance_fund(
     facts.total_if_shares_after = fund.total_shares
     withdraw_from_pool(amount, spot_market, spot_market.revenue_pool)
     return amount
-
-
-@rule
-def seconds_until_revenue_settle(fund: InsuranceFund, now: int) -> int:
-    """Seconds until revenue may be settled again (0: now); for a positive period. Source: insurance.md §0.3."""
-    return on_the_hour_update(now, fund.last_revenue_settle_ts, fund.revenue_settle_period)
 
 
 @rule
@@ -133,7 +85,7 @@ def attempt_settle_revenue_to_insurance_fund(
     Source: insurance.md §6.3.
     """
     fund = spot_market.insurance_fund
-    if fund.revenue_settle_period <= 0 or seconds_until_revenue_settle(fund, now) != 0:
+    if not is_revenue_settle_due(fund, now):
         return 0
     amount = settle_revenue_to_insurance_fund(
         spot_vault_amount, insurance_vault_amount, spot_market, now, False, interest, facts
