@@ -10,9 +10,10 @@ from seawall.rules.common.margin import (
     meets_settle_pnl_maintenance_margin_requirement,
 )
 from seawall.rules.common.perp_positions import calculate_net_user_pnl, update_position_and_market
+from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.price_bands import is_price_divergence_ok_for_settle_pnl
 from seawall.rules.drift.expiry import calculate_expiry_price
-from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED, settle_pnl
+from seawall.rules.drift.pnl import settle_pnl
 from seawall.state.enums import SettlePnlMode
 from seawall.state.exchange import OracleGuardRails, PriceDivergenceGuardRails, State
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts

@@ -10,8 +10,8 @@ from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import user_key
 from seawall.rules.common.perp_positions import calculate_position_pnl, find_perp_position
+from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.user_status import is_being_liquidated
-from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED
 from seawall.state.enums import EXCHANGE_SETTLE_PNL_PAUSED, STATUS_SETTLEMENT, TRY_SETTLE
 from seawall.state.facts import SettlePnlFacts
 from seawall.state.perp_market import PerpMarket
