@@ -23,9 +23,9 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
         name=ix.name,
         rulebook=ix.rulebook,
         profile=ix.profile,
-        spot_fee_pool_settlement=_given(ix.spot_fee_pool_settlement, documents),
-        admin_removes_protocol_shares=_given(ix.admin_removes_protocol_shares, documents),
-        liquidation_status_cranks=_given(ix.liquidation_status_cranks, documents),
+        spot_fee_pool_settlement=given(ix.spot_fee_pool_settlement, documents),
+        admin_removes_protocol_shares=given(ix.admin_removes_protocol_shares, documents),
+        liquidation_status_cranks=given(ix.liquidation_status_cranks, documents),
         wallets_tracked=ix.wallets_tracked,
         associated_spot_backstop=ix.associated_spot_backstop,
     )
@@ -33,7 +33,8 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
     tx.add_oracle(Oracle(name="quote", price=1_000_000, conf=1, twap=1_000_000))
 
 
-def _given(value: bool | None, otherwise: bool) -> bool:
+def given(value: bool | None, otherwise: bool) -> bool:
+    """A parameter as it was asked for, or as the profile has it."""
     return otherwise if value is None else value
 
 

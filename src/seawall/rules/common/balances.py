@@ -3,7 +3,7 @@
 from seawall.arithmetic import TOKEN_PRECISIONS, pow10, sub_checked
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.state.enums import BORROW, DEPOSIT
+from seawall.state.enums import BORROW, DEPOSIT, RULEBOOK_VELOCITY
 from seawall.state.spot_market import PoolBalance, SpotMarket
 from seawall.state.user import SpotPosition
 
@@ -12,8 +12,10 @@ from seawall.state.user import SpotPosition
 def get_token_amount(scaled_balance: int, spot_market: SpotMarket, balance_type: int) -> int:
     """Tokens of a scaled balance (1e9): a deposit's floor, a borrow's ceiling, both unsigned.
 
-    Source: balances.md §2; ``math/spot_balance.rs::get_token_amount``.
+    ``MathError`` beyond 19 decimals. Source: balances.md §2; ``math/spot_balance.rs::get_token_amount``.
     """
+    if spot_market.decimals > 19:
+        raise SettlementError(ErrorCode.MathError)
     precision = TOKEN_PRECISIONS[spot_market.decimals]
     if precision == 0:
         precision = pow10(19)
@@ -26,9 +28,13 @@ def get_token_amount(scaled_balance: int, spot_market: SpotMarket, balance_type:
 def get_spot_balance(token_amount: int, spot_market: SpotMarket, balance_type: int, round_up: bool) -> int:
     """Scaled balance (1e9) of a token amount.
 
-    Rounding up adds 1 to every non-zero result, also after an exact division: deliberate, it is the program's.
-    Source: balances.md §2; ``math/spot_balance.rs::get_spot_balance``.
+    Rounding up adds 1 also after an exact division: deliberate, it is the program's. ``MathError`` beyond 19 decimals.
+    Drift: only a result that is not zero is rounded up.
+    Velocity: so is a result of zero where the token amount is not.
+    Source: balances.md §2; velocity/balances.md §2; ``math/spot_balance.rs::get_spot_balance``.
     """
+    if spot_market.decimals > 19:
+        raise SettlementError(ErrorCode.MathError)
     precision = TOKEN_PRECISIONS[spot_market.decimals]
     if precision == 0:
         precision = pow10(19)
@@ -36,7 +42,7 @@ def get_spot_balance(token_amount: int, spot_market: SpotMarket, balance_type: i
         balance = token_amount * precision // spot_market.cumulative_deposit_interest
     else:
         balance = token_amount * precision // spot_market.cumulative_borrow_interest
-    if round_up and balance != 0:
+    if round_up and (balance != 0 or (token_amount != 0 and spot_market.rulebook == RULEBOOK_VELOCITY)):
         return balance + 1
     return balance
 
@@ -120,15 +126,19 @@ def deposit_into_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBala
 
 
 @rule
-def withdraw_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance) -> None:
-    """Debit a pool; taking all its tokens clears its dust too. A pool that is short: ``CantUpdatePoolBalanceType``.
+def withdraw_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance, leaving: bool = False) -> None:
+    """Debit a pool; taking all its tokens clears its dust too.
 
+    Drift: a pool that is short fails with ``CantUpdatePoolBalanceType``.
+    Velocity: it fails with ``CantUpdateSpotBalanceType``.
+    ``leaving``: the tokens leave the vault, so the debit rounds up, and deposits must still cover borrows
+    (``SpotMarketInsufficientDeposits``).
     Source: balances.md §3; ``state/perp_market.rs::PoolBalance::update_balance_type``.
     """
     held = get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
     if held != 0:
         if held > token_amount:
-            delta = get_spot_balance(token_amount, spot_market, DEPOSIT, False)
+            delta = get_spot_balance(token_amount, spot_market, DEPOSIT, leaving)
             consumed = token_amount
         else:
             delta = pool.scaled_balance
@@ -137,7 +147,10 @@ def withdraw_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBal
         pool.scaled_balance = sub_checked(pool.scaled_balance, delta)
         token_amount = token_amount - consumed
     if token_amount > 0:
+        if spot_market.rulebook == RULEBOOK_VELOCITY:
+            raise SettlementError(ErrorCode.CantUpdateSpotBalanceType)
         raise SettlementError(ErrorCode.CantUpdatePoolBalanceType)
+    check_leaving(spot_market, BORROW, leaving)
 
 
 @rule
@@ -153,7 +166,7 @@ def transfer_between_pools(
 ) -> None:
     """Move tokens ≥ 0 from one pool to another of the same market; each leg rounds on its own.
 
-    ``UnequalMarketIndexForSpotTransfer``, ``InvalidSpotMarketState``, ``CantUpdatePoolBalanceType``.
+    ``UnequalMarketIndexForSpotTransfer``, ``InvalidSpotMarketState``, and that of ``withdraw_from_pool``.
     Source: balances.md §3.1; ``controller/spot_balance.rs::transfer_spot_balances``.
     """
     if source.market_index != target.market_index:

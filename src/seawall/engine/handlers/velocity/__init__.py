@@ -5,6 +5,7 @@ from seawall.engine.handlers import DRIFT_EXPLAINERS, DRIFT_HANDLERS
 from seawall.engine.handlers.velocity import (
     amm,
     deposits,
+    fee_parameters,
     insurance,
     interest,
     isolated,
@@ -39,6 +40,7 @@ from seawall.instructions.spot_fills import (
 _FAMILIES = (
     amm,
     deposits,
+    fee_parameters,
     insurance,
     interest,
     isolated,
