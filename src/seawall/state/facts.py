@@ -4,7 +4,9 @@ A rule that can make something happen that an event tells of takes a facts recor
 a fresh one and reads it afterwards. Facts are scratch paper: they are never stored.
 """
 
-from seawall.records import Record, i64, i128, record, u8, u16, u32, u64, u128
+from typing import Annotated
+
+from seawall.records import Length, Record, i64, i128, record, u8, u16, u32, u64, u128
 
 
 @record
@@ -20,11 +22,29 @@ class InterestFacts(Record):
 
 
 @record
+class IsolatedMargin(Record):
+    """What an isolated position owes and owns by itself, quote 1e6; all 0 for a row that is none.
+
+    ``total_collateral_buffer`` (≤ 0) and the requirement with buffer are built only where there is a buffer.
+    Source: velocity/isolated.md §5; ``state/margin_calculation.rs::IsolatedMarginCalculation``.
+    """
+
+    is_isolated: bool
+    total_collateral: i128
+    total_collateral_buffer: i128
+    margin_requirement: u128
+    margin_requirement_plus_buffer: u128
+
+
+@record
 class MarginCalculation(Record):
     """What an account owes and owns: quote 1e6; the requirement with buffer is built only where there is a buffer.
 
     ``tracked_market_type`` (0 none, 1 spot, 2 perp) and ``tracked_market_index`` ask for that market's part of the
-    requirement. Source: margin.md §1; ``state/margin_calculation.rs``.
+    requirement. Velocity: these figures are cross margin's; ``isolated`` has one entry a row of the perp positions,
+    ``total_collateral_buffer`` (≤ 0) what the buffer takes off negative contributions, and
+    ``ignore_invalid_deposit_oracles`` asks that what an invalid price values counts for nothing.
+    Source: margin.md §1; velocity/isolated.md §5; ``state/margin_calculation.rs``.
     """
 
     total_collateral: i128
@@ -39,6 +59,11 @@ class MarginCalculation(Record):
     tracked_market_type: u8
     tracked_market_index: u16
     tracked_market_margin_requirement: u128
+    total_collateral_buffer: i128
+    all_deposit_oracles_valid: bool
+    all_liability_oracles_valid: bool
+    ignore_invalid_deposit_oracles: bool
+    isolated: Annotated[list[IsolatedMargin], Length(8)]
 
 
 @record
@@ -251,7 +276,8 @@ class LiquidationFacts(Record):
     ``plus_buffer`` of the first calculation. ``max_pct_to_liquidate`` 1e4. ``to_cover`` would cover the whole
     shortage, ``allowed`` is what of it may go now, ``implied`` what the asset pays for, ``held`` all there is: base
     (1e9) of a perp position, else tokens (or quote) of the liability. Prices and ``if_rate`` 1e6, transfers in tokens
-    or quote.
+    or quote. Velocity's: the protocol's rate and fee beside insurance's, the ramped ``liquidator_rate`` (1e6), and
+    whether the account's isolated position was liquidated rather than its cross margin.
     """
 
     recorded: bool
@@ -278,6 +304,10 @@ class LiquidationFacts(Record):
     fill_record_id: u64
     asset_transfer: u128
     liability_transfer: u128
+    protocol_rate: u32
+    protocol_fee: u64
+    liquidator_rate: u32
+    isolated: bool
 
 
 @record

@@ -20,11 +20,11 @@ from seawall.instructions.liquidation import (
     LiquidateSpot,
 )
 from seawall.rules.common.liquidation_math import LIQUIDATION_PCT_PRECISION
+from seawall.rules.common.liquidation_steps import calculate_user_safest_position_tiers
 from seawall.rules.common.perp_orders import twap_band_limit
 from seawall.rules.common.perp_positions import find_perp_position
 from seawall.rules.common.spot_positions import find_spot_position
 from seawall.rules.common.user_status import is_bankrupt
-from seawall.rules.drift.liquidation_pnl import calculate_user_safest_position_tiers
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,

@@ -3,13 +3,9 @@
 Source: liquidation.md §3; ``controller/liquidation.rs``.
 """
 
-from typing import Final
-
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, checked_u64, sub_saturating, to_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.balances import get_token_amount
-from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.liquidation_math import calculate_max_pct_to_liquidate, part_to_liquidate
 from seawall.rules.common.margin import (
     calculate_margin,
@@ -18,29 +14,21 @@ from seawall.rules.common.margin import (
     meets_initial_margin_requirement,
 )
 from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action, spot_oracle_validity
-from seawall.rules.common.perp_positions import find_perp_position
 from seawall.rules.common.user_status import (
     enter_bankruptcy,
     exit_liquidation,
     is_bankrupt,
     is_being_liquidated,
     is_user_bankrupt,
-    update_last_active_slot,
 )
 from seawall.rules.drift.interest import update_spot_market_cumulative_interest
-from seawall.state.enums import MARGIN_MAINTENANCE, PERP_LIQUIDATION, SPOT_LIQUIDATION
+from seawall.state.enums import MARGIN_MAINTENANCE
 from seawall.state.exchange import State, ValidityGuardRails
-from seawall.state.facts import FundingPaymentFacts, InterestFacts, LiquidationFacts, MarginCalculation
+from seawall.state.facts import InterestFacts, LiquidationFacts, MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import SpotPosition, User
-
-POSITIONS: Final = 8
-
-SMALL_LIABILITY: Final = 10_000_000
-"""Quote 1e6: a liability that is not worth more may be taken over whole, whatever the shortage."""
-
+from seawall.state.user import User
 
 # --- before anything -------------------------------------------------------------------------------------------
 
@@ -50,28 +38,6 @@ def check_neither_bankrupt(user: User, liquidator: User) -> None:
     """``UserBankrupt`` where either account is flagged."""
     if is_bankrupt(user) or is_bankrupt(liquidator):
         raise SettlementError(ErrorCode.UserBankrupt)
-
-
-@rule
-def check_perp_liquidation_not_paused(market: PerpMarket) -> None:
-    """``InvalidLiquidation`` while liquidations are paused in the market."""
-    if market.paused_operations & PERP_LIQUIDATION != 0:
-        raise SettlementError(ErrorCode.InvalidLiquidation)
-
-
-@rule
-def check_spot_liquidation_not_paused(spot_market: SpotMarket) -> None:
-    """``InvalidLiquidation`` while liquidations are paused in the market."""
-    if spot_market.paused_operations & SPOT_LIQUIDATION != 0:
-        raise SettlementError(ErrorCode.InvalidLiquidation)
-
-
-@rule
-def settle_funding_of_position(user: User, market: PerpMarket, facts: FundingPaymentFacts) -> None:
-    """Settle an account's funding in a market, where it has a position."""
-    index = find_perp_position(user, market.market_index)
-    if index >= 0:
-        settle_funding_payment(user, user.perp_positions[index], market, facts)
 
 
 @rule
@@ -88,17 +54,6 @@ def update_spot_market_and_check_validity(
         return
     if not is_oracle_valid_for_action(spot_oracle_validity(spot_market, oracle, rails), ACTION_LIQUIDATE):
         raise SettlementError(ErrorCode.InvalidOracle)
-
-
-@rule
-def tokens_to_liquidate(position: SpotPosition, spot_market: SpotMarket, balance_type: int) -> int:
-    """Tokens of a position of the type asked for: ``WrongSpotBalanceType``; none: ``InvalidSpotPosition``."""
-    if position.balance_type != balance_type:
-        raise SettlementError(ErrorCode.WrongSpotBalanceType)
-    tokens = get_token_amount(position.scaled_balance, spot_market, balance_type)
-    if tokens == 0:
-        raise SettlementError(ErrorCode.InvalidSpotPosition)
-    return tokens
 
 
 # --- the account's state ---------------------------------------------------------------------------------------
@@ -138,31 +93,6 @@ def leave_or_refuse(user: User, calculation: MarginCalculation, facts: Liquidati
     if calculation.total_collateral >= calculation.margin_requirement:
         raise SettlementError(ErrorCode.SufficientCollateral)
     return False
-
-
-@rule
-def cancel_all_orders(user: User, slot: int) -> bool:
-    """All of the account's orders leave the book, perp and spot: what they reserved is free. Whether there was any.
-
-    Source: liquidation.md §3; ``controller/orders.rs::cancel_orders``.
-    """
-    cancelled = False
-    for i in range(POSITIONS):
-        perp_position = user.perp_positions[i]
-        if perp_position.open_orders != 0:
-            perp_position.open_orders = 0
-            perp_position.open_bids = 0
-            perp_position.open_asks = 0
-            cancelled = True
-    for i in range(POSITIONS):
-        spot_position = user.spot_positions[i]
-        if spot_position.open_orders != 0:
-            spot_position.open_orders = 0
-            spot_position.open_bids = 0
-            spot_position.open_asks = 0
-            cancelled = True
-    update_last_active_slot(user, slot)
-    return cancelled
 
 
 @rule
@@ -231,26 +161,6 @@ def allow_part(user: User, shortage: int, to_cover: int, state: State, slot: int
     facts.to_cover = to_cover
     facts.allowed = part_to_liquidate(to_cover, pct)
     return facts.allowed
-
-
-@rule
-def smallest_transfer(asked: int, held: int, allowed: int, implied: int, value: int, facts: LiquidationFacts) -> int:
-    """What of a liability is transferred: the least of what is asked, held, allowed and paid for.
-
-    One whose ``value`` (quote 1e6) is small may go whole. Source: liquidation.md §5 steps 11-12.
-    """
-    facts.held = held
-    facts.implied = implied
-    if value <= SMALL_LIABILITY and allowed < held:
-        allowed = held
-    amount = asked
-    if held < amount:
-        amount = held
-    if allowed < amount:
-        amount = allowed
-    if implied < amount:
-        amount = implied
-    return amount
 
 
 # --- the end ---------------------------------------------------------------------------------------------------

@@ -4,8 +4,6 @@ A liquidator takes over the borrow (the loss) and is given the profit (the depos
 must be closed already. Source: liquidation.md §6, §7; ``controller/liquidation.rs``.
 """
 
-from typing import Final
-
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.liquidation_math import (
@@ -16,38 +14,44 @@ from seawall.rules.common.liquidation_math import (
     liquidation_premium,
     validate_transfer_satisfies_limit_price,
 )
+from seawall.rules.common.liquidation_steps import (
+    FULL_WEIGHT,
+    QUOTE_DECIMALS,
+    calculate_user_safest_position_tiers,
+    cancel_all_orders,
+    check_only_quote_of_sign,
+    check_perp_liquidation_not_paused,
+    check_spot_liquidation_not_paused,
+    give_asset_to_liquidator,
+    move_borrow_and_pnl,
+    note_transfer,
+    settle_funding_of_position,
+    smallest_transfer,
+    take_asset_of_user,
+    take_slots,
+    tokens_to_liquidate,
+    transfer_pnl,
+)
 from seawall.rules.common.margin import can_exit_liquidation, margin_shortage
 from seawall.rules.common.perp_positions import (
-    force_get_perp_position_index,
     get_perp_position_index,
-    is_perp_position_available,
-    update_quote_asset_amount,
 )
-from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
+from seawall.rules.common.spot_positions import get_spot_position_index
 from seawall.rules.common.token_values import get_token_value
-from seawall.rules.common.user_balances import is_borrow, update_spot_balances_and_cumulative_deposits
 from seawall.rules.common.user_status import enter_liquidation, exit_liquidation
 from seawall.rules.drift.liquidation import (
     allow_part,
     calculate_liquidation_margin,
-    cancel_all_orders,
     check_neither_bankrupt,
-    check_perp_liquidation_not_paused,
-    check_spot_liquidation_not_paused,
     conclude,
     leave_or_refuse,
     leaves_after_cancelling,
     recalculate_after_cancelling,
-    settle_funding_of_position,
-    smallest_transfer,
-    tokens_to_liquidate,
     update_spot_market_and_check_validity,
 )
 from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.state.enums import (
-    ASSET_TIER_UNLISTED,
     BORROW,
-    CONTRACT_TIER_HIGHLY_SPECULATIVE,
     DEPOSIT,
 )
 from seawall.state.exchange import State
@@ -55,37 +59,9 @@ from seawall.state.facts import FundingPaymentFacts, InterestFacts, LiquidationF
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import PerpPosition, User
-
-POSITIONS: Final = 8
-QUOTE_DECIMALS: Final = 6
-FULL_WEIGHT: Final = 10_000
-
+from seawall.state.user import User
 
 # --- shared by both --------------------------------------------------------------------------------------------
-
-
-@rule
-def take_slots(user: User, liquidator: User, perp_market_index: int, spot_market_index: int) -> None:
-    """The user has both positions, the liquidator slots for them.
-
-    ``UserHasNoPositionInMarket``, ``CouldNotFindSpotPosition``, ``MaxNumberOfPositions``, ``NoSpotPositionAvailable``.
-    """
-    get_perp_position_index(user, perp_market_index)
-    get_spot_position_index(user, spot_market_index)
-    force_get_perp_position_index(liquidator, perp_market_index)
-    force_get_spot_position_index(liquidator, spot_market_index)
-
-
-@rule
-def check_only_quote_of_sign(position: PerpPosition, profit: bool) -> None:
-    """The position is closed and holds a profit, or a loss; ``InvalidPerpPositionToLiquidate``."""
-    quote = position.quote_asset_amount
-    fits = quote < 0
-    if profit:
-        fits = quote > 0
-    if position.base_asset_amount != 0 or not fits:
-        raise SettlementError(ErrorCode.InvalidPerpPositionToLiquidate)
 
 
 @rule
@@ -119,20 +95,7 @@ def size_transfer(
         liability_decimals,
         price,
     )
-    if asset_transfer == 0 or transfer == 0:
-        raise SettlementError(ErrorCode.InvalidLiquidation)
-    facts.asset_transfer = asset_transfer
-    facts.liability_transfer = transfer
-
-
-@rule
-def transfer_pnl(giver: User, taker: User, market: PerpMarket, amount: int) -> None:
-    """Move quote (1e6, signed) of closed or other positions; the taker's books first. Source: liquidation.md §6, §7."""
-    index = market.market_index
-    taken = taker.perp_positions[force_get_perp_position_index(taker, index)]
-    update_quote_asset_amount(taken, market, amount)
-    given = giver.perp_positions[get_perp_position_index(giver, index)]
-    update_quote_asset_amount(given, market, -amount)
+    note_transfer(asset_transfer, transfer, facts)
 
 
 # --- a profit pays for a borrow --------------------------------------------------------------------------------
@@ -169,20 +132,6 @@ def calculate_transfer_of_borrow(
         return False
     size_transfer(pnl, asset_multiplier, QUOTE_DECIMALS, tokens, multiplier, spot_market.decimals, asked, facts)
     return True
-
-
-@rule
-def move_borrow_and_pnl(
-    user: User, liquidator: User, market: PerpMarket, spot_market: SpotMarket, facts: LiquidationFacts
-) -> None:
-    """The borrow goes over to the liquidator, then the profit. Source: liquidation.md §6 step 8."""
-    transfer = facts.liability_transfer
-    index = spot_market.market_index
-    debt = user.spot_positions[get_spot_position_index(user, index)]
-    taken = liquidator.spot_positions[force_get_spot_position_index(liquidator, index)]
-    update_spot_balances_and_cumulative_deposits(transfer, DEPOSIT, spot_market, debt, False, transfer)
-    update_spot_balances_and_cumulative_deposits(transfer, BORROW, spot_market, taken, False, transfer)
-    transfer_pnl(user, liquidator, market, facts.asset_transfer)
 
 
 @rule
@@ -253,28 +202,6 @@ def liquidate_borrow_for_perp_pnl(
 
 
 # --- a deposit pays for a loss ---------------------------------------------------------------------------------
-
-
-@rule
-def calculate_user_safest_position_tiers(
-    user: User, spot_markets: list[SpotMarket], perp_markets: list[PerpMarket]
-) -> tuple[int, int]:
-    """The safest asset tier among the borrows and the safest contract tier among all perp positions.
-
-    Without any: Unlisted, HighlySpeculative. Source: liquidation.md §7 step 7;
-    ``math/margin.rs::calculate_user_safest_position_tiers``.
-    """
-    spot_tier = ASSET_TIER_UNLISTED
-    for i in range(POSITIONS):
-        spot_position = user.spot_positions[i]
-        if is_borrow(spot_position):
-            spot_tier = min(spot_tier, spot_markets[spot_position.market_index].asset_tier)
-    perp_tier = CONTRACT_TIER_HIGHLY_SPECULATIVE
-    for i in range(POSITIONS):
-        position = user.perp_positions[i]
-        if not is_perp_position_available(position):
-            perp_tier = min(perp_tier, perp_markets[position.market_index].contract_tier)
-    return spot_tier, perp_tier
 
 
 @rule
@@ -351,12 +278,8 @@ def move_deposit_and_pnl(
     user: User, liquidator: User, market: PerpMarket, spot_market: SpotMarket, facts: LiquidationFacts
 ) -> None:
     """The deposit goes over to the liquidator, then the loss. Source: liquidation.md §7 step 10."""
-    transfer = facts.asset_transfer
-    index = spot_market.market_index
-    gained = liquidator.spot_positions[force_get_spot_position_index(liquidator, index)]
-    given = user.spot_positions[get_spot_position_index(user, index)]
-    update_spot_balances_and_cumulative_deposits(transfer, DEPOSIT, spot_market, gained, False, transfer)
-    update_spot_balances_and_cumulative_deposits(transfer, BORROW, spot_market, given, False, transfer)
+    give_asset_to_liquidator(liquidator, spot_market, facts.asset_transfer)
+    take_asset_of_user(user, spot_market, facts.asset_transfer)
     transfer_pnl(user, liquidator, market, -facts.liability_transfer)
 
 

@@ -3,12 +3,8 @@
 Source: liquidation.md §5; ``controller/liquidation.rs::liquidate_spot``.
 """
 
-from seawall.arithmetic import sub_checked
-from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.balances import deposit_into_pool
 from seawall.rules.common.liquidation_math import (
-    LIQUIDATION_FEE_PRECISION,
     calculate_liability_transfer_implied_by_asset_amount,
     calculate_liability_transfer_to_cover_margin_shortage,
     calculate_spot_if_fee,
@@ -16,41 +12,36 @@ from seawall.rules.common.liquidation_math import (
     liquidation_premium,
     validate_transfer_satisfies_limit_price,
 )
+from seawall.rules.common.liquidation_steps import (
+    cancel_all_orders,
+    check_price_near_twap,
+    check_spot_liquidation_not_paused,
+    note_transfer,
+    smallest_transfer,
+    tokens_to_liquidate,
+    transfer_spot_balances_of_liquidation,
+)
 from seawall.rules.common.margin import TRACK_SPOT, margin_shortage, tracked_market_margin_shortage
-from seawall.rules.common.perp_orders import is_oracle_too_divergent_with_twap_5min
 from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
 from seawall.rules.common.token_values import get_token_value
-from seawall.rules.common.user_balances import update_spot_balances_and_cumulative_deposits
 from seawall.rules.common.user_status import enter_liquidation
 from seawall.rules.drift.liquidation import (
     allow_part,
     calculate_liquidation_margin,
-    cancel_all_orders,
     check_neither_bankrupt,
-    check_spot_liquidation_not_paused,
     conclude,
     leave_or_refuse,
     leaves_after_cancelling,
-    smallest_transfer,
-    tokens_to_liquidate,
     update_spot_market_and_check_validity,
 )
 from seawall.rules.drift.liquidation_math import calculate_asset_transfer_for_liability_transfer
 from seawall.state.enums import BORROW, DEPOSIT
-from seawall.state.exchange import OracleGuardRails, State
+from seawall.state.exchange import State
 from seawall.state.facts import InterestFacts, LiquidationFacts, MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
-
-
-@rule
-def check_spot_price_near_twap(spot_market: SpotMarket, price: int, guard_rails: OracleGuardRails) -> None:
-    """``PriceBandsBreached`` for a price too far from its 5-minute TWAP. Source: liquidation.md §2.10."""
-    twap = spot_market.historical_oracle_data.last_oracle_price_twap_5min
-    if is_oracle_too_divergent_with_twap_5min(price, twap, guard_rails):
-        raise SettlementError(ErrorCode.PriceBandsBreached)
 
 
 @rule
@@ -102,39 +93,8 @@ def calculate_spot_transfer(
     asset_transfer = calculate_asset_transfer_for_liability_transfer(
         asset_tokens, asset_multiplier, asset_market.decimals, facts.asset_price, transfer, multiplier, decimals, price
     )
-    if asset_transfer == 0 or transfer == 0:
-        raise SettlementError(ErrorCode.InvalidLiquidation)
-    facts.asset_transfer = asset_transfer
-    facts.liability_transfer = transfer
+    note_transfer(asset_transfer, transfer, facts)
     return True
-
-
-@rule
-def transfer_spot_balances_of_liquidation(
-    user: User, liquidator: User, asset_market: SpotMarket, liability_market: SpotMarket, facts: LiquidationFacts
-) -> None:
-    """Move the noted amounts; the insurance part becomes revenue of the liability market at once.
-
-    The liquidator owes all of the liability, the user's debt falls by the insurance part less: deliberate. No limit
-    of withdrawals or borrows is asked. Source: liquidation.md §5 steps 17-18.
-    """
-    transfer = facts.liability_transfer
-    asset_transfer = facts.asset_transfer
-    if_fee = transfer * facts.if_rate // LIQUIDATION_FEE_PRECISION
-    repaid = sub_checked(transfer, if_fee)
-    liability = liability_market.market_index
-    debt = user.spot_positions[get_spot_position_index(user, liability)]
-    taken = liquidator.spot_positions[force_get_spot_position_index(liquidator, liability)]
-    update_spot_balances_and_cumulative_deposits(repaid, DEPOSIT, liability_market, debt, False, repaid)
-    deposit_into_pool(if_fee, liability_market, liability_market.revenue_pool)
-    update_spot_balances_and_cumulative_deposits(transfer, BORROW, liability_market, taken, False, transfer)
-    asset = asset_market.market_index
-    given = user.spot_positions[get_spot_position_index(user, asset)]
-    # asked for again: a liquidator without either market was given the same free slot for both
-    gained = liquidator.spot_positions[force_get_spot_position_index(liquidator, asset)]
-    update_spot_balances_and_cumulative_deposits(asset_transfer, DEPOSIT, asset_market, gained, False, asset_transfer)
-    update_spot_balances_and_cumulative_deposits(asset_transfer, BORROW, asset_market, given, False, asset_transfer)
-    facts.if_fee = if_fee
 
 
 @rule
@@ -197,8 +157,8 @@ def liquidate_spot(
         calculation, facts,
     ):  # fmt: skip
         return
-    check_spot_price_near_twap(liability_market, oracle.price, rails)
-    check_spot_price_near_twap(asset_market, asset_oracle.price, rails)
+    check_price_near_twap(oracle.price, liability_market.historical_oracle_data.last_oracle_price_twap_5min, rails)
+    check_price_near_twap(asset_oracle.price, asset_market.historical_oracle_data.last_oracle_price_twap_5min, rails)
     validate_transfer_satisfies_limit_price(
         facts.asset_transfer, facts.liability_transfer, asset_market.decimals, liability_market.decimals, limit_price
     )
