@@ -26,8 +26,8 @@ from seawall.instructions.pnl import (
 )
 from seawall.keys import key_from_text, key_to_text
 from seawall.records import Record
+from seawall.rules.common import pnl as rules
 from seawall.rules.common.amm_k import update_bounds
-from seawall.rules.drift import pnl as rules
 from seawall.state.enums import (
     EXCHANGE_AMM_PAUSED,
     EXCHANGE_SETTLE_PNL_PAUSED,
@@ -407,6 +407,7 @@ def test_try_settle_without_the_counter_entry_of_a_third_party() -> None:
 
 def test_the_numbers_of_refusals_are_the_errors() -> None:
     names = {
+        "NO_POSITION": ErrorCode.UserHasNoPositionInMarket,
         "INSUFFICIENT_COLLATERAL": ErrorCode.InsufficientCollateralForSettlingPNL,
         "AMM_NOT_UPDATED": ErrorCode.AMMNotUpdatedInSameSlot,
         "INVALID_STATUS": ErrorCode.InvalidMarketStatusToSettlePnl,

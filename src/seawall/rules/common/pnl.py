@@ -38,6 +38,7 @@ MARGIN_NOT_JUDGED: Final = -1
 
 # the numbers of the errors that a mode decides about (`errors.py`; a test holds the two equal)
 NOT_REFUSED: Final = 0
+NO_POSITION: Final = 6_010
 INSUFFICIENT_COLLATERAL: Final = 6_095
 AMM_NOT_UPDATED: Final = 6_096
 INVALID_STATUS: Final = 6_158
@@ -175,6 +176,8 @@ def stop(refused: int, mode: int, facts: SettlePnlFacts) -> int:
 @rule
 def raise_refusal(refused: int) -> None:
     """Raise the error that a number stands for."""
+    if refused == NO_POSITION:
+        raise SettlementError(ErrorCode.UserHasNoPositionInMarket)
     if refused == INSUFFICIENT_COLLATERAL:
         raise SettlementError(ErrorCode.InsufficientCollateralForSettlingPNL)
     if refused == AMM_NOT_UPDATED:

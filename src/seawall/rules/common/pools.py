@@ -13,7 +13,9 @@ from seawall.rules.common.balances import (
     withdraw_from_pool,
 )
 from seawall.rules.common.spot_positions import find_spot_position
+from seawall.rules.common.withdraw_limits import get_max_withdraw_for_market_with_token_amount
 from seawall.state.enums import BORROW, DEPOSIT
+from seawall.state.facts import PoolUpdateFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import PoolBalance, SpotMarket
 from seawall.state.user import User
@@ -38,6 +40,25 @@ def reset_revenue_withdraw_for_new_period(market: PerpMarket, spot_market: SpotM
         if now < settled_ts or now < claim.last_revenue_withdraw_ts:
             raise SettlementError(ErrorCode.BlockchainClockInconsistency)
         claim.revenue_withdraw_since_last_settle = 0
+
+
+@rule
+def calculate_pnl_to_settle_with_user(
+    market: PerpMarket, spot_market: SpotMarket, user_quote_token_amount: int, claim: int, facts: PoolUpdateFacts
+) -> int:
+    """What is settled of a claim (1e6, signed).
+
+    A winner gets at most the P&L pool; a loser pays at most the own deposit plus the room to borrow.
+
+    Source: pools-and-pnl.md §3 step D; velocity/pools-and-fees.md §8 step 1.
+    """
+    available = get_pool_token_amount(market.pnl_pool, spot_market)
+    facts.pnl_pool_available = available
+    if claim > 0:
+        return min(claim, available)
+    withdrawable = get_max_withdraw_for_market_with_token_amount(spot_market, user_quote_token_amount, False)
+    facts.user_withdrawable = withdrawable
+    return max(claim, -withdrawable)
 
 
 # --- transfers -------------------------------------------------------------------------------------------------

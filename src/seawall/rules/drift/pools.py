@@ -13,13 +13,13 @@ from seawall.rules.common.amm_budget import calculate_reserved_fees, get_total_f
 from seawall.rules.common.balances import deposit_into_pool, transfer_between_pools, withdraw_from_pool
 from seawall.rules.common.perp_positions import calculate_net_user_pnl
 from seawall.rules.common.pools import (
+    calculate_pnl_to_settle_with_user,
     get_pool_token_amount,
     reset_revenue_withdraw_for_new_period,
     transfer_pool_to_revenue_pool,
     transfer_revenue_pool_to_pool,
 )
 from seawall.rules.common.vaults import validate_spot_balances
-from seawall.rules.common.withdraw_limits import get_max_withdraw_for_market_with_token_amount
 from seawall.state.facts import PoolUpdateFacts
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.spot_market import SpotMarket
@@ -153,20 +153,6 @@ def exchange_with_revenue_pool(market: PerpMarket, spot_market: SpotMarket, now:
     claim.revenue_withdraw_since_last_settle -= transfer
     claim.last_revenue_withdraw_ts = now
     facts.revenue_pool_transfer = transfer
-
-
-@rule
-def calculate_pnl_to_settle_with_user(
-    market: PerpMarket, spot_market: SpotMarket, user_quote_token_amount: int, claim: int, facts: PoolUpdateFacts
-) -> int:
-    """Step D: a winner gets at most the P&L pool; a loser pays at most the own deposit plus the room to borrow."""
-    available = get_pool_token_amount(market.pnl_pool, spot_market)
-    facts.pnl_pool_available = available
-    if claim > 0:
-        return min(claim, available)
-    withdrawable = get_max_withdraw_for_market_with_token_amount(spot_market, user_quote_token_amount, False)
-    facts.user_withdrawable = withdrawable
-    return max(claim, -withdrawable)
 
 
 @rule

@@ -25,8 +25,6 @@ from seawall.state.facts import SweepFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 
-__all__ = ["reset_revenue_withdraw_for_new_period", "sweep_market_fees"]
-
 
 @rule
 def sweep_market_fees(
