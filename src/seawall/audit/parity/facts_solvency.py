@@ -4,14 +4,13 @@ from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, refuses
 from seawall.audit.parity.facts_market import make_perp_market, validity_rails
 from seawall.audit.parity.facts_spot import make_spot_market
 from seawall.rules.common.balances import get_token_amount
-from seawall.rules.common.funding import settle_funding_payment
-from seawall.rules.common.user_status import is_user_bankrupt
-from seawall.rules.drift.bankruptcy import (
+from seawall.rules.common.bankruptcy import (
     calculate_deposit_interest_delta_to_resolve_bankruptcy,
     calculate_funding_rate_delta_to_resolve_bankruptcy,
-    resolve_perp_bankruptcy,
-    resolve_spot_bankruptcy,
 )
+from seawall.rules.common.funding import settle_funding_payment
+from seawall.rules.common.user_status import is_user_bankrupt
+from seawall.rules.drift.bankruptcy import resolve_perp_bankruptcy, resolve_spot_bankruptcy
 from seawall.rules.drift.deficit import resolve_perp_pnl_deficit
 from seawall.state.enums import BORROW, DEPOSIT, USER_BANKRUPT, BalanceType
 from seawall.state.exchange import OracleGuardRails, State

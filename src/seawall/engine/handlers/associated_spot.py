@@ -16,14 +16,11 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.associated_spot import ResolveWithAssociatedSpot, UpdatePerpMarketAssociatedSpot
 from seawall.instructions.base import Instruction
 from seawall.rules.common.associated_spot import draw_on_associated_spot
+from seawall.rules.common.deficit import pay_into_pnl_pool
 from seawall.rules.common.margin import spot_oracle_valid
 from seawall.rules.common.token_values import get_token_value
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
-from seawall.rules.drift.deficit import (
-    pay_into_pnl_pool,
-    validate_market_for_deficit,
-    validate_quote_sources_exhausted,
-)
+from seawall.rules.drift.deficit import validate_market_for_deficit, validate_quote_sources_exhausted
 from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED, STATUS_INITIALIZED
 from seawall.state.facts import AssociatedSpotFacts, PnlDeficitFacts
 from seawall.state.perp_market import AssociatedSpot, PerpMarket

@@ -5,23 +5,23 @@ insurance fund, then every deposit through its index. Source: solvency.md §4, �
 ``math/liquidation.rs``.
 """
 
-from seawall.arithmetic import (
-    QUOTE_SPOT_MARKET_INDEX,
-    div_ceil,
-    saturate_u64,
-    sub_checked,
-    sub_saturating,
-    to_u64,
-)
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, sub_checked, sub_saturating
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount, withdraw_from_pool
+from seawall.rules.common.bankruptcy import (
+    calculate_deposit_interest_delta_to_resolve_bankruptcy,
+    clear_borrow,
+    clear_perp_debt,
+    get_quote_value_of_debt,
+    spread_perp_loss,
+    use_insurance_allowance,
+)
 from seawall.rules.common.margin import calculate_margin
-from seawall.rules.common.perp_positions import get_perp_position_index, update_quote_asset_amount
+from seawall.rules.common.perp_positions import get_perp_position_index
 from seawall.rules.common.pools import get_pool_token_amount
 from seawall.rules.common.spot_positions import get_spot_position_index
-from seawall.rules.common.token_values import get_token_value
-from seawall.rules.common.user_balances import is_borrow, update_spot_balances_and_cumulative_deposits
+from seawall.rules.common.user_balances import is_borrow
 from seawall.rules.common.user_status import (
     enter_bankruptcy,
     exit_bankruptcy,
@@ -30,11 +30,11 @@ from seawall.rules.common.user_status import (
     is_user_bankrupt,
 )
 from seawall.rules.drift.interest import update_spot_market_cumulative_interest
-from seawall.state.enums import BORROW, DEPOSIT, MARGIN_MAINTENANCE, PERP_LIQUIDATION, SPOT_LIQUIDATION
+from seawall.state.enums import BORROW, MARGIN_MAINTENANCE, PERP_LIQUIDATION, SPOT_LIQUIDATION
 from seawall.state.exchange import State
 from seawall.state.facts import BankruptcyFacts, InterestFacts, MarginCalculation
 from seawall.state.oracle import OraclePriceData
-from seawall.state.perp_market import AMM, PerpMarket
+from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
 
@@ -64,19 +64,6 @@ def leave_bankruptcy_if_paid(user: User) -> None:
 
 
 @rule
-def calculate_funding_rate_delta_to_resolve_bankruptcy(amm: AMM, loss: int) -> int:
-    """Change (1e9) of both cumulative funding rates that collects ``loss`` ≥ 0 (1e6) from all open base, rounded up.
-
-    ``CantResolvePerpBankruptcy`` without open base, even for a loss of 0. Source: solvency.md §4.3;
-    ``math/liquidation.rs::calculate_funding_rate_deltas_to_resolve_bankruptcy``.
-    """
-    base = abs(amm.base_asset_amount_long) + abs(amm.base_asset_amount_short)
-    if base == 0:
-        raise SettlementError(ErrorCode.CantResolvePerpBankruptcy)
-    return div_ceil(loss * 1_000_000_000, base) * 1_000
-
-
-@rule
 def pay_perp_loss_from_insurance(
     market: PerpMarket,
     spot_market: SpotMarket,
@@ -90,15 +77,10 @@ def pay_perp_loss_from_insurance(
 
     It accrues even where nothing is paid. ``MathError``. Source: solvency.md §4.2 step 8.
     """
-    claim = market.insurance_claim
-    facts.insurance_room = sub_checked(claim.quote_max_insurance, claim.quote_settled_insurance)
     # the fund always keeps a unit
-    facts.insurance_available = sub_saturating(insurance_vault_amount, 1)
-    payment = min(min(facts.loss, facts.insurance_available), facts.insurance_room)
-    claim.quote_settled_insurance += payment
+    payment = use_insurance_allowance(market, facts.loss, sub_saturating(insurance_vault_amount, 1), facts)
     update_spot_market_cumulative_interest(spot_market, oracle, now, interest)
     deposit_into_pool(payment, spot_market, market.pnl_pool)
-    facts.insurance_payment = payment
 
 
 @rule
@@ -121,15 +103,9 @@ def socialize_perp_loss(market: PerpMarket, facts: BankruptcyFacts) -> None:
 
     ``CantResolvePerpBankruptcy``. Source: solvency.md §4.2 steps 11-13.
     """
-    amm = market.amm
-    loss = facts.loss - facts.insurance_payment - facts.fee_pool_payment
-    delta = calculate_funding_rate_delta_to_resolve_bankruptcy(amm, loss)
-    if loss > 0:
-        amm.total_social_loss += loss
-        amm.cumulative_funding_rate_long += delta
-        amm.cumulative_funding_rate_short -= delta
-    facts.socialized_loss = loss
-    facts.cumulative_delta = delta
+    facts.socialized_loss = facts.loss - facts.insurance_payment - facts.fee_pool_payment
+    # open base is asked for even where nothing is left to spread: deliberate, it is the program's
+    spread_perp_loss(market.amm, facts.socialized_loss, facts)
 
 
 @rule
@@ -168,28 +144,13 @@ def resolve_perp_bankruptcy(
     pay_perp_loss_from_insurance(market, spot_market, oracle, insurance_vault_amount, now, interest, facts)
     pay_perp_loss_from_fee_pool(market, spot_market, facts)
     socialize_perp_loss(market, facts)
-    update_quote_asset_amount(position, market, facts.loss)
-    # the whole loss, insured part included: deliberate, it is the program's
-    user.total_social_loss = saturate_u64(user.total_social_loss + facts.loss)
+    clear_perp_debt(user, position, market, facts)
     leave_bankruptcy_if_paid(user)
     facts.liquidation_id = sub_checked(user.next_liquidation_id, 1)
     return facts.insurance_payment
 
 
 # --- borrows ---------------------------------------------------------------------------------------------------
-
-
-@rule
-def calculate_deposit_interest_delta_to_resolve_bankruptcy(spot_market: SpotMarket, loss: int) -> int:
-    """Cut (1e10) of the deposit index that takes ``loss`` ≥ 0 tokens from all deposits, rounded up; 0 without any.
-
-    Source: solvency.md §5.3;
-    ``math/liquidation.rs::calculate_cumulative_deposit_interest_delta_to_resolve_bankruptcy``.
-    """
-    deposits = get_token_amount(spot_market.deposit_balance, spot_market, DEPOSIT)
-    if deposits == 0:
-        return 0
-    return div_ceil(spot_market.cumulative_deposit_interest * loss, deposits)
 
 
 @rule
@@ -227,13 +188,9 @@ def resolve_spot_bankruptcy(
     facts.socialized_loss = facts.loss - facts.insurance_payment
     facts.cumulative_delta = calculate_deposit_interest_delta_to_resolve_bankruptcy(spot_market, facts.socialized_loss)
     price = oracles[spot_market.oracle_index].price
-    facts.quote_social_loss = to_u64(-get_token_value(-facts.loss, spot_market.decimals, price))
+    facts.quote_social_loss = get_quote_value_of_debt(facts.loss, spot_market, price)
+    clear_borrow(user, position, spot_market, facts)
     # the whole debt, insured part included: deliberate, it is the program's
-    user.total_social_loss = saturate_u64(user.total_social_loss + facts.quote_social_loss)
-    update_spot_balances_and_cumulative_deposits(facts.loss, DEPOSIT, spot_market, position, False, facts.loss)
-    spot_market.cumulative_deposit_interest = sub_checked(
-        spot_market.cumulative_deposit_interest, facts.cumulative_delta
-    )
     spot_market.total_social_loss += facts.loss
     spot_market.total_quote_social_loss += facts.quote_social_loss
     leave_bankruptcy_if_paid(user)
