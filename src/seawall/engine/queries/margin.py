@@ -33,9 +33,9 @@ from seawall.rules.common.user_balances import charge_withdraw_fee, qualifies_fo
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
 from seawall.rules.common.withdraw_limits import (
-    calculate_max_borrow_token_amount,
-    calculate_min_deposit_token_amount,
     calculate_token_utilization_limits,
+    max_borrow_by_twap,
+    min_deposit_by_twap,
 )
 from seawall.state.enums import (
     BORROW,
@@ -234,17 +234,15 @@ class Trial:
 
     def by_limits(self) -> int:
         """Estimate (tokens) of what the withdraw limits leave."""
-        market, guard = self.market, self.market.withdraw_guard_threshold
+        market = self.market
         deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
         borrows = get_token_amount(market.borrow_balance, market, BORROW)
         held = max(0, self.held)
-        room = deposits - calculate_min_deposit_token_amount(market.deposit_token_twap, guard)
+        room = deposits - min_deposit_by_twap(market)
         if room < held:
             return room
         deposits -= held
-        by_twap = calculate_max_borrow_token_amount(
-            deposits, market.deposit_token_twap, market.borrow_token_twap, guard
-        )
+        by_twap = max_borrow_by_twap(market, deposits)
         _, by_utilization = calculate_token_utilization_limits(deposits, borrows, market)
         return held + max(0, min(by_twap, by_utilization, deposits) - borrows)
 
@@ -308,18 +306,15 @@ def largest_passing(passes: Callable[[int], bool], known: int, guess: int, ceili
 
 def daily_limits(user: User, market: SpotMarket) -> list[Limit]:
     """Which withdraw limits an account and a market break, as a withdrawal left them."""
-    guard = market.withdraw_guard_threshold
     deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
     borrows = get_token_amount(market.borrow_balance, market, BORROW)
     limits = []
-    floor = calculate_min_deposit_token_amount(market.deposit_token_twap, guard)
+    floor = min_deposit_by_twap(market)
     if deposits < floor:
         note = f"spot market {market.market_index} must keep {floor} tokens of deposits by the day's average"
         limits.append(Limit("deposit_twap_floor", floor, deposits, f"{note}, {deposits} would be left"))
     if user.spot_positions[get_spot_position_index(user, market.market_index)].balance_type == BORROW:
-        by_twap = calculate_max_borrow_token_amount(
-            deposits, market.deposit_token_twap, market.borrow_token_twap, guard
-        )
+        by_twap = max_borrow_by_twap(market, deposits)
         _, by_utilization = calculate_token_utilization_limits(deposits, borrows, market)
         for name, ceiling, by in (
             ("borrow_twap_ceiling", by_twap, "averages"),
