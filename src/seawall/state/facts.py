@@ -4,9 +4,9 @@ A rule that can make something happen that an event tells of takes a facts recor
 a fresh one and reads it afterwards. Facts are scratch paper: they are never stored.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from seawall.records import Length, Record, i64, i128, record, u8, u16, u32, u64, u128
+from seawall.records import Length, Record, i8, i64, i128, record, u8, u16, u32, u64, u128
 
 
 @record
@@ -236,16 +236,20 @@ class PnlDeficitFacts(Record):
 
     ``excess_user_pnl`` is what all users gained beyond the market's allowance, ``period_room`` and ``insurance_room``
     what the period and the market's lifetime still admit, ``insurance_available`` what the fund can part with.
+    Velocity's: ``net_user_pnl_at_twap`` is what the P&L pool must be short of, ``vault_payment`` what of the draw the
+    fund's vault pays; the receivable pays the rest.
     """
 
     total_fee_minus_distributions: i128
     pnl_pool: u128
+    net_user_pnl_at_twap: i128
     net_user_pnl: i128
     excess_user_pnl: i128
     period_room: i128
     insurance_room: u64
     insurance_available: u64
     drawn: u64
+    vault_payment: u64
 
 
 @record
@@ -254,6 +258,12 @@ class BankruptcyFacts(Record):
 
     ``insurance_room`` is what the perp market may still draw (spot: no such cap). ``cumulative_delta`` is the change of
     the indices that spreads ``socialized_loss``: funding rates (1e9) or the deposit index (1e10).
+
+    The rest is Velocity's. ``outcome`` is a ``BANKRUPTCY_…`` constant, ``row`` the scope (−1 cross), ``still_bankrupt``
+    whether it stays latched. The estate (quote 1e6): what was ``recovered`` of claims on other markets, what deposits
+    ``set_off``, what claims were ``forfeited``. Then what each further source had and paid: pending insurance fees, the
+    AMM's provision not yet tokenised (its tokens: ``fee_pool``), within ``amm_backstop``, and the revenue pool.
+    ``receivable`` is what of the fund is not in its vault, ``vault_payment`` what must leave the vault.
     """
 
     liquidation_id: u16
@@ -266,6 +276,28 @@ class BankruptcyFacts(Record):
     socialized_loss: u128
     cumulative_delta: u128
     quote_social_loss: u64
+    outcome: u8
+    row: i8
+    still_bankrupt: bool
+    recovered: u128
+    set_off: u128
+    forfeited: u128
+    pending_if_fee: u128
+    pending_if_payment: u128
+    pending_amm_provision: u128
+    untokenized_payment: u128
+    amm_backstop: u128
+    revenue_pool: u128
+    revenue_pool_payment: u128
+    receivable: u64
+    vault_payment: u64
+
+
+BANKRUPTCY_RESOLVED: Final = 0
+BANKRUPTCY_UNLATCHED: Final = 1
+"""There was something to seize yet: the flag was wrong, and ordinary liquidation goes on."""
+BANKRUPTCY_COVERED_BY_SET_OFF: Final = 2
+"""The account's own deposit paid the whole debt."""
 
 
 @record
