@@ -20,6 +20,7 @@ from seawall.cli import demo as _demo  # noqa: E402, F401
 from seawall.cli import explain as _explain  # noqa: E402, F401
 from seawall.cli import luna as _luna  # noqa: E402, F401
 from seawall.cli import parity as _parity  # noqa: E402, F401
+from seawall.cli import rules as _rules  # noqa: E402, F401
 from seawall.cli import run as _run  # noqa: E402, F401
 from seawall.cli import show as _show  # noqa: E402, F401
 from seawall.cli import warmup as _warmup  # noqa: E402, F401

@@ -102,6 +102,8 @@ class Machine:
         strict = self.store.strict
         for change in changes:
             after = change.after
+            if change.table is self.store.config:
+                self._rulebook = None
             if not change.data:
                 change.table.remove_last()
             else:
@@ -112,12 +114,12 @@ class Machine:
     def undo(self, changes: list[Change]) -> None:
         """Put back the rows of the instruction settled last. Sequence and effects are the caller's to restore."""
         for change in reversed(changes):
+            if change.table is self.store.config:
+                self._rulebook = None
             if change.before is None:
                 change.table.remove_last()
             else:
                 change.table.store(change.index, change.before, change.table.record.unpack(change.before))
-        if not self.store.config.objects:
-            self._rulebook = None
 
     def _refused(self, instruction: Instruction, signer: str, tx: Transaction, error: SettlementError) -> Receipt:
         explainers = self._rulebook.explainers if self._rulebook is not None else {}

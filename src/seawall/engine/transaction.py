@@ -136,6 +136,10 @@ class Transaction:
         """What kind of venue this is."""
         return self._held(self.store.config, 0)
 
+    def write_config(self) -> VenueConfig:
+        """A working copy of what kind of venue this is."""
+        return self._write_held(self.store.config, 0)
+
     @property
     def state(self) -> State:
         """The exchange-wide record."""

@@ -5,7 +5,7 @@ from seawall.records import u16, u32, u64
 
 
 class UpdatePerpMarketFeePoolBufferTarget(Instruction, frozen=True, kw_only=True):
-    """Set what the sweep leaves in the P&L pool before insurance and the AMM are served (quote 1e6). Signer: warm admin.
+    """Set what the sweep leaves in the P&L pool before insurance and the AMM (quote 1e6). Signer: warm admin.
 
     Any value is taken, also for a delisted market; a huge one stops both drains: deliberate, it is the program's.
     Source: velocity/protocol-fees-and-roles.md §5; pools-and-fees.md §6.

@@ -29,9 +29,9 @@ from seawall.instructions.insurance import (
     TransferProtocolIfShares,
     UpdateProtocolIfSharesTransferConfig,
 )
+from seawall.instructions.migration import MigrateToVelocity
 from seawall.instructions.spot_fills import (
     FillSpotOrder,
-    ReleaseSpotOrder,
     ReserveSpotOrder,
     SettleSpotFeePoolToRevenuePool,
     UpdateSpotFeePoolTarget,
@@ -62,15 +62,18 @@ DROPPED: frozenset[type[Instruction]] = frozenset(
         InitializeProtocolIfSharesTransferConfig,
         TransferProtocolIfShares,
         UpdateProtocolIfSharesTransferConfig,
+        MigrateToVelocity,
         # there is no spot order book, and so no spot fee pool
         FillSpotOrder,
-        ReleaseSpotOrder,
         ReserveSpotOrder,
         SettleSpotFeePoolToRevenuePool,
         UpdateSpotFeePoolTarget,
     }
 )
-"""Instructions of Drift that Velocity does not have: they answer ``UnsupportedInstruction``."""
+"""Instructions of Drift that Velocity does not have: they answer ``UnsupportedInstruction``.
+
+``release_spot_order`` stays, for orders that were reserved before a migration.
+"""
 
 _OWN: dict[type[Instruction], Handler] = {
     cls: handler for family in _FAMILIES for cls, handler in family.HANDLERS.items()

@@ -3,6 +3,7 @@
 from seawall.engine.explain import Explainer
 from seawall.engine.handlers import markets
 from seawall.engine.handlers import venue_setup as drift
+from seawall.engine.handlers.migration import become_velocity_perp_market, become_velocity_spot_market
 from seawall.engine.handlers.velocity.fee_parameters import default_velocity_fee_structure
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
@@ -12,14 +13,8 @@ from seawall.instructions.markets import InitializePerpMarket, InitializeSpotMar
 from seawall.instructions.venue_setup import Initialize
 from seawall.keys import DEFAULT_KEY
 from seawall.state.enums import FEATURE_ISOLATED_POSITIONS, RULEBOOK_VELOCITY
-from seawall.state.perp_market import PerpMarket
-from seawall.state.spot_market import PoolBalance, SpotMarket
 
 DEFAULT_REVENUE_SETTLE_PERIOD = 3_600
-DEFAULT_FEE_POOL_BUFFER_TARGET = 250_000_000
-DEFAULT_FUNDING_CLAMP_THRESHOLD = 5
-DEFAULT_FUNDING_RAMP_SLOPE = 1_000_000
-IMMEDIATE_FILLS_OF_THIS_SLOT = -1
 
 
 def initialize(tx: Transaction, ix: Initialize) -> None:
@@ -29,7 +24,7 @@ def initialize(tx: Transaction, ix: Initialize) -> None:
     """
     drift.initialize(tx, ix)
     documents = ix.profile == "documents"
-    config, state = tx.config, tx.write_state()
+    config, state = tx.write_config(), tx.write_state()
     config.spot_fee_pool_settlement = False
     config.admin_removes_protocol_shares = False
     config.revenue_pool_draw_for_pnl = drift.given(ix.revenue_pool_draw_for_pnl, documents)
@@ -58,29 +53,11 @@ def initialize_spot_market(tx: Transaction, ix: InitializeSpotMarket) -> None:
     become_velocity_spot_market(market)
 
 
-def become_velocity_spot_market(market: SpotMarket) -> None:
-    """Put a spot market under Velocity, with an empty protocol fee pool."""
-    market.rulebook = RULEBOOK_VELOCITY
-    market.protocol_fee_pool = PoolBalance(market_index=market.market_index)
-
-
 def initialize_perp_market(tx: Transaction, ix: InitializePerpMarket) -> None:
     """Create a perp market with Velocity's defaults. Errors as in Drift."""
     markets.initialize_perp_market(tx, ix)
     market = tx.write_perp_market(ix.market_index)
     become_velocity_perp_market(market)
-
-
-def become_velocity_perp_market(market: PerpMarket) -> None:
-    """Put a perp market under Velocity: an empty fee ledger and protocol pool, the default buffer and dead zone."""
-    market.rulebook = RULEBOOK_VELOCITY
-    market.protocol_fee_pool = PoolBalance(market_index=market.quote_spot_market_index)
-    market.fee_pool_buffer_target = DEFAULT_FEE_POOL_BUFFER_TARGET
-    market.funding_clamp_threshold = DEFAULT_FUNDING_CLAMP_THRESHOLD
-    market.funding_ramp_slope = DEFAULT_FUNDING_RAMP_SLOPE
-    market.amm.oracle_slot_delay_override = IMMEDIATE_FILLS_OF_THIS_SLOT
-    market.amm.last_cumulative_funding_rate_long = market.amm.cumulative_funding_rate_long
-    market.amm.last_cumulative_funding_rate_short = market.amm.cumulative_funding_rate_short
 
 
 HANDLERS: dict[type[Instruction], Handler] = {
