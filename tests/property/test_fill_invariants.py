@@ -7,13 +7,10 @@ from hypothesis import strategies as st
 
 from seawall.arithmetic import BASE_PRECISION
 from seawall.instructions.perp_fills import AmmFill
+from seawall.rules.common.fees import calculate_maker_rebate
+from seawall.rules.common.perp_fills import calculate_max_base_asset_amount_to_trade
 from seawall.rules.common.perp_orders import calculate_quote_asset_amount_for_maker_order
-from seawall.rules.drift.fees import (
-    calculate_fee_for_fulfillment_with_match,
-    calculate_maker_rebate,
-    calculate_taker_fee,
-)
-from seawall.rules.drift.perp_fills import calculate_max_base_asset_amount_to_trade
+from seawall.rules.drift.fees import calculate_fee_for_fulfillment_with_match, calculate_taker_fee
 from seawall.state.enums import LONG, SHORT
 from seawall.state.exchange import FeeStructure, FeeTier, OrderFillerRewardStructure
 from seawall.state.orders import FillFacts

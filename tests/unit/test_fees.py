@@ -3,20 +3,22 @@
 import pytest
 
 from seawall.errors import ErrorCode, SettlementError
+from seawall.rules.common.fees import (
+    calculate_filler_multiplier_for_matched_orders,
+    calculate_maker_rebate,
+    update_filler_volume,
+    update_maker_volume_30d,
+    update_taker_volume_30d,
+)
 from seawall.rules.drift.fees import (
     calculate_fee_for_fulfillment_with_amm,
     calculate_fee_for_fulfillment_with_external_market,
     calculate_fee_for_fulfillment_with_match,
-    calculate_filler_multiplier_for_matched_orders,
     calculate_filler_reward,
-    calculate_maker_rebate,
     calculate_referrer_reward,
     calculate_taker_fee,
     determine_perp_fee_tier,
     increment_total_referrer_reward,
-    update_filler_volume,
-    update_maker_volume_30d,
-    update_taker_volume_30d,
 )
 from seawall.state.enums import LONG, SHORT
 from seawall.state.exchange import FeeStructure, FeeTier, OrderFillerRewardStructure

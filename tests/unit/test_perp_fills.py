@@ -21,14 +21,14 @@ from seawall.instructions.perp_fills import (
     RestingMakerOrder,
     RestingPerpOrder,
 )
-from seawall.rules.common.perp_orders import validate_fill_price, validate_fill_price_within_price_bands
-from seawall.rules.drift.perp_fills import (
+from seawall.rules.common.perp_fills import (
     calculate_amm_available_liquidity,
     calculate_amm_jit_liquidity,
     calculate_base_asset_amount_for_amm_to_fulfill,
     calculate_max_base_asset_amount_to_trade,
     get_fallback_price,
 )
+from seawall.rules.common.perp_orders import validate_fill_price, validate_fill_price_within_price_bands
 from seawall.state.enums import (
     EXCHANGE_ALL_PAUSED,
     EXCHANGE_AMM_PAUSED,

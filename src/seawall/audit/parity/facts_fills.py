@@ -7,15 +7,8 @@ from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, Unreadable
 from seawall.audit.parity.facts_market import make_perp_market
 from seawall.records import flatten
 from seawall.rules.common.amm_curve import reserve_price
-from seawall.rules.drift.fees import (
-    calculate_fee_for_fulfillment_with_amm,
-    calculate_fee_for_fulfillment_with_external_market,
-    calculate_fee_for_fulfillment_with_match,
-    calculate_filler_multiplier_for_matched_orders,
-)
-from seawall.rules.drift.perp_fills import (
-    book_market_fees,
-    book_match_fees,
+from seawall.rules.common.fees import calculate_filler_multiplier_for_matched_orders
+from seawall.rules.common.perp_fills import (
     book_taker_of_amm_fill,
     book_user_fees,
     calculate_base_asset_amount_for_amm_to_fulfill,
@@ -23,6 +16,12 @@ from seawall.rules.drift.perp_fills import (
     trade_with_amm,
     trade_with_maker,
 )
+from seawall.rules.drift.fees import (
+    calculate_fee_for_fulfillment_with_amm,
+    calculate_fee_for_fulfillment_with_external_market,
+    calculate_fee_for_fulfillment_with_match,
+)
+from seawall.rules.drift.perp_fills import book_market_fees, book_match_fees
 from seawall.state.enums import LONG, SHORT, PositionDirection
 from seawall.state.exchange import FeeStructure
 from seawall.state.orders import FillFacts, PerpOrder

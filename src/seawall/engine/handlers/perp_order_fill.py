@@ -22,6 +22,7 @@ from seawall.rules.common.amm_twaps import (
     update_volume_24h,
 )
 from seawall.rules.common.amm_validation import validate_perp_market
+from seawall.rules.common.fees import calculate_filler_multiplier_for_matched_orders
 from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.margin import meets_margin_requirement, update_liquidation_status
 from seawall.rules.common.open_orders import (
@@ -34,9 +35,25 @@ from seawall.rules.common.open_orders import (
 from seawall.rules.common.oracles import (
     ACTION_FILL_ORDER_AMM,
     ACTION_ORACLE_ORDER_PRICE,
-    cached_oracle_validity,
+    cached_perp_oracle_validity,
     is_oracle_valid_for_action,
-    perp_confidence_multiplier,
+)
+from seawall.rules.common.perp_fills import (
+    book_taker_of_amm_fill,
+    book_user_fees,
+    calculate_amm_jit_liquidity,
+    calculate_base_asset_amount_for_amm_to_fulfill,
+    does_price_cross,
+    effective_limit_price,
+    finish_fill,
+    get_fallback_price,
+    is_fill_too_small,
+    is_price_better,
+    limit_price_for_amm,
+    pay_filler,
+    pay_keeper_flat_reward_for_perps,
+    trade_with_amm,
+    trade_with_maker,
 )
 from seawall.rules.common.perp_orders import (
     calculate_fill_price,
@@ -53,28 +70,9 @@ from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated, u
 from seawall.rules.drift.fees import (
     calculate_fee_for_fulfillment_with_amm,
     calculate_fee_for_fulfillment_with_match,
-    calculate_filler_multiplier_for_matched_orders,
+    determine_perp_fee_tier,
 )
-from seawall.rules.drift.perp_fills import (
-    book_market_fees,
-    book_match_fees,
-    book_taker_of_amm_fill,
-    book_user_fees,
-    calculate_amm_jit_liquidity,
-    calculate_base_asset_amount_for_amm_to_fulfill,
-    does_price_cross,
-    effective_limit_price,
-    finish_fill,
-    get_fallback_price,
-    is_fill_too_small,
-    is_price_better,
-    limit_price_for_amm,
-    pay_filler,
-    pay_keeper_flat_reward_for_perps,
-    pay_referrer,
-    trade_with_amm,
-    trade_with_maker,
-)
+from seawall.rules.drift.perp_fills import book_market_fees, book_match_fees, pay_referrer
 from seawall.state.enums import (
     EXCHANGE_AMM_PAUSED,
     LONG,
@@ -88,6 +86,7 @@ from seawall.state.enums import (
     OracleValidity,
     PositionDirection,
 )
+from seawall.state.exchange import FeeTier
 from seawall.state.facts import FundingPaymentFacts
 from seawall.state.orders import FillFacts, PerpOrder
 from seawall.state.perp_market import PerpMarket
@@ -224,13 +223,7 @@ class PerpOrderFill:
         amm = market.amm
         oracle = tx.perp_oracle(self.index)
         history = amm.historical_oracle_data
-        validity = cached_oracle_validity(
-            amm.oracle_index,
-            oracle,
-            history.last_oracle_price_twap,
-            tx.state.oracle_guard_rails.validity,
-            perp_confidence_multiplier(market.contract_tier),
-        )
+        validity = cached_perp_oracle_validity(market, oracle, tx.state.oracle_guard_rails.validity)
         self.amm_obstacle = self._amm_obstacle(validity)
         self.reserve_price = reserve_price(amm)
         self.oracle_price = oracle.price
@@ -391,23 +384,26 @@ class PerpOrderFill:
             if not wanted:
                 self._note(f"the AMM quotes {quoted}, which is not good enough")
                 return -1
-            structure = self.tx.state.perp_fee_structure
             base = calculate_base_asset_amount_for_amm_to_fulfill(
                 order,
                 market,
-                limit_price_for_amm(order, market, self.stats, structure, limit),
+                limit_price_for_amm(order, market, self._tier(), limit),
                 self.position.base_asset_amount,
             )
         elif base > unfilled_base_asset_amount(order, self.position.base_asset_amount):
             raise SettlementError(ErrorCode.ImpossibleFill, "the order has less left than was filled")
         return self._fill_with_amm(base, order.price if order.post_only else 0, limit, is_jit=False)
 
+    def _tier(self) -> FeeTier:
+        """The user's own fee tier."""
+        return self.tx.state.perp_fee_structure.fee_tiers[determine_perp_fee_tier(self.stats)]
+
     def _fill_with_amm(self, base: int, fixed_price: int, limit: int, *, is_jit: bool) -> int:
         """One fill against the AMM, booked and told; its quote. Too small a size fills nothing."""
         tx = self.tx
         market = self.market
         order = self.order
-        if is_fill_too_small(market, base, self.position.base_asset_amount):
+        if is_fill_too_small(market, order, base, self.position.base_asset_amount):
             self._note("what limit and liquidity leave is below the smallest fill of the AMM", base)
             return 0
         facts = FillFacts()

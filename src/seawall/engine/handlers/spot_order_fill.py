@@ -11,19 +11,21 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder, SpotMatchFill
 from seawall.keys import key_to_text
 from seawall.rules.common.balances import deposit_into_pool
+from seawall.rules.common.fees import (
+    calculate_filler_multiplier_for_matched_orders,
+    update_maker_volume_30d,
+    update_taker_volume_30d,
+)
 from seawall.rules.common.margin import meets_margin_requirement
 from seawall.rules.common.open_orders import decrease_open_bids_and_asks, release_order, reserved_base
+from seawall.rules.common.perp_fills import does_price_cross
 from seawall.rules.common.perp_orders import calculate_quote_asset_amount_for_maker_order
 from seawall.rules.common.spot_positions import find_spot_position, get_spot_position_index
 from seawall.rules.common.user_status import is_being_liquidated, update_last_active_slot
 from seawall.rules.drift.fees import (
     calculate_fee_for_fulfillment_with_external_market,
-    calculate_filler_multiplier_for_matched_orders,
     calculate_spot_fee_for_fulfillment_with_match,
-    update_maker_volume_30d,
-    update_taker_volume_30d,
 )
-from seawall.rules.drift.perp_fills import does_price_cross
 from seawall.rules.drift.spot_fills import (
     book_spot_market_fees,
     book_spot_trade,

@@ -3,35 +3,19 @@
 Source: fees.md; ``math/fees.rs``, ``math/matching.rs``, ``state/user.rs``.
 """
 
-from typing import Final
-
-from seawall.arithmetic import (
-    EPOCH_DURATION,
-    PRICE_PRECISION,
-    THIRTY_DAY,
-    U64_MAX,
-    checked_u64,
-    clamp,
-    div_ceil,
-    div_trunc,
-    isqrt,
-    sub_checked,
-    sub_saturating,
-    to_u64,
-)
+from seawall.arithmetic import EPOCH_DURATION, checked_u64, div_trunc, sub_checked, sub_saturating, to_u64
 from seawall.lanes import rule
-from seawall.rules.common.statistics import calculate_rolling_sum
-from seawall.state.enums import LONG
+from seawall.rules.common.fees import (
+    adjust_taker_fee,
+    calculate_maker_rebate,
+    calculate_referee_discount,
+    calculate_schedule_fee,
+    filler_reward_by_size,
+    filler_reward_by_time,
+)
 from seawall.state.exchange import FeeStructure, FeeTier, OrderFillerRewardStructure
 from seawall.state.orders import FillFacts
 from seawall.state.user import UserStats
-
-MIN_FILLER_MULTIPLIER: Final = 1_000
-MAX_FILLER_MULTIPLIER: Final = 100_000
-FILLER_MULTIPLIER_PREMIUM: Final = 2_000
-"""Added to a maker's distance from the oracle (1e6)."""
-LARGEST_FEE_ADJUSTMENT: Final = 100
-
 
 # --- tiers -----------------------------------------------------------------------------------------------------
 
@@ -66,33 +50,7 @@ def calculate_taker_fee(quote_asset_amount: int, tier: FeeTier, fee_adjustment: 
 
     ``MathError`` for a denominator of 0. Source: fees.md §3.
     """
-    fee = to_u64(div_ceil(quote_asset_amount * tier.fee_numerator, tier.fee_denominator))
-    if fee_adjustment < 0:
-        return sub_saturating(fee, fee * -fee_adjustment // LARGEST_FEE_ADJUSTMENT)
-    if fee_adjustment > 0:
-        fee = fee + div_ceil(fee * fee_adjustment, LARGEST_FEE_ADJUSTMENT)
-        if fee > U64_MAX:
-            return U64_MAX
-    return fee
-
-
-@rule
-def calculate_maker_rebate(quote_asset_amount: int, tier: FeeTier, fee_adjustment: int) -> int:
-    """⌊quote·n/d⌋, changed by the market's adjustment (percent): a cut is a ceiling, a raise is floored."""
-    rebate = to_u64(div_trunc(quote_asset_amount * tier.maker_rebate_numerator, tier.maker_rebate_denominator))
-    if fee_adjustment < 0:
-        return sub_saturating(rebate, div_ceil(rebate * -fee_adjustment, LARGEST_FEE_ADJUSTMENT))
-    if fee_adjustment > 0:
-        rebate = rebate + rebate * fee_adjustment // LARGEST_FEE_ADJUSTMENT
-        if rebate > U64_MAX:
-            return U64_MAX
-    return rebate
-
-
-@rule
-def calculate_referee_discount(fee: int, tier: FeeTier) -> int:
-    """What a referred taker saves on its fee (floor)."""
-    return to_u64(div_trunc(fee * tier.referee_fee_numerator, tier.referee_fee_denominator))
+    return adjust_taker_fee(calculate_schedule_fee(quote_asset_amount, tier), fee_adjustment)
 
 
 @rule
@@ -111,28 +69,13 @@ def calculate_filler_reward(
 ) -> int:
     """A filler's part of ``amount`` (a fee or, at an external venue, the quote), capped by the order's age.
 
-    The cap is the fourth root of the age in slots times the lower bound (quote 1e6) scaled by ``multiplier`` (1e3).
     ``MathError`` for an order from the future. Source: fees.md §3; ``math/fees.rs::calculate_filler_reward``.
     """
-    by_size = div_trunc(amount * structure.reward_numerator, structure.reward_denominator)
-    factor = clamp(multiplier, MIN_FILLER_MULTIPLIER, MAX_FILLER_MULTIPLIER)
-    minimum = structure.time_based_reward_lower_bound * factor // MIN_FILLER_MULTIPLIER
-    age = sub_checked(slot, order_slot)
-    if age < 1:
-        age = 1
-    by_time = isqrt(isqrt(age * 100_000_000)) * minimum // 100
+    by_size = filler_reward_by_size(amount, structure)
+    by_time = filler_reward_by_time(order_slot, slot, multiplier, structure)
     if by_size < by_time:
         return to_u64(by_size)
     return to_u64(by_time)
-
-
-@rule
-def calculate_filler_multiplier_for_matched_orders(maker_price: int, maker_direction: int, oracle_price: int) -> int:
-    """How much a match is worth to fillers (1e3): the better the maker's price for the taker, the more."""
-    distance = div_trunc((oracle_price - maker_price) * PRICE_PRECISION, oracle_price)
-    if maker_direction == LONG:
-        distance = -distance
-    return clamp(distance + FILLER_MULTIPLIER_PREMIUM, MIN_FILLER_MULTIPLIER, MAX_FILLER_MULTIPLIER)
 
 
 # --- the split of a fee ----------------------------------------------------------------------------------------
@@ -288,38 +231,6 @@ def calculate_fee_for_fulfillment_with_external_market(
 
 
 # --- statistics ------------------------------------------------------------------------------------------------
-
-
-@rule
-def seconds_since(last_ts: int, now: int) -> int:
-    """Seconds since ``last_ts``, at least 1."""
-    if now - last_ts < 1:
-        return 1
-    return now - last_ts
-
-
-@rule
-def update_taker_volume_30d(stats: UserStats, quote_asset_amount: int, now: int) -> None:
-    """Add to the taker's rolling 30-day volume (quote 1e6). Source: fees.md §2."""
-    elapsed = seconds_since(stats.last_taker_volume_30d_ts, now)
-    stats.taker_volume_30d = calculate_rolling_sum(stats.taker_volume_30d, quote_asset_amount, elapsed, THIRTY_DAY)
-    stats.last_taker_volume_30d_ts = now
-
-
-@rule
-def update_maker_volume_30d(stats: UserStats, quote_asset_amount: int, now: int) -> None:
-    """Add to the maker's rolling 30-day volume (quote 1e6)."""
-    elapsed = seconds_since(stats.last_maker_volume_30d_ts, now)
-    stats.maker_volume_30d = calculate_rolling_sum(stats.maker_volume_30d, quote_asset_amount, elapsed, THIRTY_DAY)
-    stats.last_maker_volume_30d_ts = now
-
-
-@rule
-def update_filler_volume(stats: UserStats, quote_asset_amount: int, now: int) -> None:
-    """Add to the filler's rolling 30-day volume (quote 1e6)."""
-    elapsed = seconds_since(stats.last_filler_volume_30d_ts, now)
-    stats.filler_volume_30d = calculate_rolling_sum(stats.filler_volume_30d, quote_asset_amount, elapsed, THIRTY_DAY)
-    stats.last_filler_volume_30d_ts = now
 
 
 @rule

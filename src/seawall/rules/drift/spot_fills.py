@@ -8,10 +8,10 @@ from seawall.arithmetic import checked_i64, checked_u64, div_trunc, pow10, sub_c
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount, withdraw_from_pool
+from seawall.rules.common.fees import update_filler_volume
+from seawall.rules.common.perp_fills import does_price_cross
 from seawall.rules.common.user_balances import update_spot_balances_and_cumulative_deposits
 from seawall.rules.common.user_status import update_last_active_slot
-from seawall.rules.drift.fees import update_filler_volume
-from seawall.rules.drift.perp_fills import does_price_cross
 from seawall.state.enums import BORROW, DEPOSIT, LONG
 from seawall.state.orders import FillFacts
 from seawall.state.spot_market import SpotMarket

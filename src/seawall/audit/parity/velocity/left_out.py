@@ -4,4 +4,18 @@ from typing import Final
 
 from seawall.audit.parity.facts_left_out import LeftOut
 
-VELOCITY_LEFT_OUT: Final[tuple[LeftOut, ...]] = ()
+_ANY: Final = ("", "L", "P")
+
+VELOCITY_LEFT_OUT: Final[tuple[LeftOut, ...]] = (
+    # --- fills
+    LeftOut(
+        ("perp_fee_tier(version with 2 thresholds)",),
+        "a version between: two volume thresholds, a first tier of 35",
+        versions=_ANY,
+    ),
+    LeftOut(
+        ("perp_fee_tier_with_stake(P)",),
+        "volumes as stored and a discount for staked governance tokens; now volumes decay and there is no discount",
+        versions=_ANY,
+    ),
+)
