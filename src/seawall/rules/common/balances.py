@@ -126,6 +126,27 @@ def deposit_into_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBala
 
 
 @rule
+def withdraw_from_deposit(
+    token_amount: int, scaled_balance: int, spot_market: SpotMarket, leaving: bool
+) -> tuple[int, int]:
+    """Take tokens from a claim that is always a deposit: its scaled balance after, and the tokens it did not cover.
+
+    The market's total falls with it. Taking all its tokens clears its dust too; of a claim that is worth no token
+    nothing is taken. ``leaving`` rounds a part up. ``MathError`` below zero. Source: balances.md §3.
+    """
+    held = get_token_amount(scaled_balance, spot_market, DEPOSIT)
+    if held == 0:
+        return scaled_balance, token_amount
+    delta = scaled_balance
+    uncovered = token_amount - held
+    if held > token_amount:
+        delta = get_spot_balance(token_amount, spot_market, DEPOSIT, leaving)
+        uncovered = 0
+    decrease_market_balance(spot_market, DEPOSIT, delta)
+    return sub_checked(scaled_balance, delta), uncovered
+
+
+@rule
 def withdraw_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance, leaving: bool = False) -> None:
     """Debit a pool; taking all its tokens clears its dust too.
 
@@ -135,18 +156,9 @@ def withdraw_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBal
     (``SpotMarketInsufficientDeposits``).
     Source: balances.md §3; ``state/perp_market.rs::PoolBalance::update_balance_type``.
     """
-    held = get_token_amount(pool.scaled_balance, spot_market, DEPOSIT)
-    if held != 0:
-        if held > token_amount:
-            delta = get_spot_balance(token_amount, spot_market, DEPOSIT, leaving)
-            consumed = token_amount
-        else:
-            delta = pool.scaled_balance
-            consumed = held
-        decrease_market_balance(spot_market, DEPOSIT, delta)
-        pool.scaled_balance = sub_checked(pool.scaled_balance, delta)
-        token_amount = token_amount - consumed
-    if token_amount > 0:
+    left, uncovered = withdraw_from_deposit(token_amount, pool.scaled_balance, spot_market, leaving)
+    pool.scaled_balance = left
+    if uncovered > 0:
         if spot_market.rulebook == RULEBOOK_VELOCITY:
             raise SettlementError(ErrorCode.CantUpdateSpotBalanceType)
         raise SettlementError(ErrorCode.CantUpdatePoolBalanceType)

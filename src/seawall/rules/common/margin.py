@@ -24,13 +24,12 @@ from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.margin_weights import get_asset_weight
 from seawall.rules.common.oracles import (
     ACTION_MARGIN_CALC,
-    cached_oracle_validity,
+    cached_perp_oracle_validity,
+    cached_spot_oracle_validity,
     is_oracle_valid_for_action,
-    perp_confidence_multiplier,
-    spot_confidence_multiplier,
 )
 from seawall.rules.common.perp_margin import calculate_perp_position_value_and_pnl
-from seawall.rules.common.perp_positions import is_perp_position_available
+from seawall.rules.common.perp_positions import has_open_order, is_perp_position_available
 from seawall.rules.common.spot_margin import (
     MAX_OPEN_ORDERS,
     OPEN_ORDER_MARGIN_REQUIREMENT,
@@ -46,15 +45,17 @@ from seawall.state.enums import (
     ASSET_TIER_ISOLATED,
     BORROW,
     CONTRACT_TIER_ISOLATED,
+    DEPOSIT,
     MARGIN_INITIAL,
     MARGIN_MAINTENANCE,
+    RULEBOOK_VELOCITY,
 )
 from seawall.state.exchange import State, ValidityGuardRails
 from seawall.state.facts import MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import User
+from seawall.state.user import PerpPosition, SpotPosition, User
 
 POSITIONS: Final = 8
 
@@ -66,6 +67,9 @@ TRACK_PERP: Final = 2
 INVALID_ORACLE: Final = 1
 ISOLATED_SPOT_LIABILITY: Final = 2
 ISOLATED_PERP_LIABILITY: Final = 4
+INVALID_DEPOSIT_ORACLE: Final = 8
+INVALID_LIABILITY_ORACLE: Final = 16
+PERP_LIABILITY: Final = 32
 
 
 @rule
@@ -73,19 +77,13 @@ def spot_oracle_valid(market: SpotMarket, oracle: OraclePriceData, rails: Validi
     """Whether a spot market's price is good enough for margin; its class is remembered for the instruction."""
     if market.oracle_index == 0:
         return True
-    twap = market.historical_oracle_data.last_oracle_price_twap
-    multiplier = spot_confidence_multiplier(market.asset_tier)
-    validity = cached_oracle_validity(market.oracle_index, oracle, twap, rails, multiplier)
-    return is_oracle_valid_for_action(validity, ACTION_MARGIN_CALC)
+    return is_oracle_valid_for_action(cached_spot_oracle_validity(market, oracle, rails), ACTION_MARGIN_CALC)
 
 
 @rule
 def perp_oracle_valid(market: PerpMarket, oracle: OraclePriceData, rails: ValidityGuardRails) -> bool:
     """Whether a perp market's price is good enough for margin; its class is remembered for the instruction."""
-    twap = market.amm.historical_oracle_data.last_oracle_price_twap
-    multiplier = perp_confidence_multiplier(market.contract_tier)
-    validity = cached_oracle_validity(market.amm.oracle_index, oracle, twap, rails, multiplier)
-    return is_oracle_valid_for_action(validity, ACTION_MARGIN_CALC)
+    return is_oracle_valid_for_action(cached_perp_oracle_validity(market, oracle, rails), ACTION_MARGIN_CALC)
 
 
 @rule
@@ -108,6 +106,79 @@ def strict_prices(market: SpotMarket, price: int, strict: bool) -> tuple[int, in
 
 
 @rule
+def counts_for_nothing(user: User, position: SpotPosition, market: SpotMarket) -> bool:
+    """Whether a balance adds nothing to collateral because it is of another pool than the account.
+
+    Drift: there is one pool, all counts. Velocity: a quote deposit of an account of pool 1; any other position in a
+    market of another pool is ``InvalidPoolId``. Source: margin.md §10.
+    """
+    if market.rulebook != RULEBOOK_VELOCITY:
+        return False
+    is_quote_deposit = market.market_index == QUOTE_SPOT_MARKET_INDEX and position.balance_type == DEPOSIT
+    if user.pool_id == 1 and is_quote_deposit:
+        return True
+    if user.pool_id != market.pool_id:
+        raise SettlementError(ErrorCode.InvalidPoolId)
+    return False
+
+
+@rule
+def invalid_spot_oracle(market_index: int, value: int, is_liability: bool) -> int:
+    """What an invalid price of a spot position means: a deposit's, a liability's, or neither (worth nothing).
+
+    Drift asks only whether any price was invalid; Velocity tells the two apart. Source: margin.md §5.4.
+    """
+    if is_liability:
+        return INVALID_ORACLE | INVALID_LIABILITY_ORACLE
+    if value > 0 or market_index == QUOTE_SPOT_MARKET_INDEX:
+        return INVALID_ORACLE | INVALID_DEPOSIT_ORACLE
+    return INVALID_ORACLE
+
+
+@rule
+def spot_position_margin(
+    user: User,
+    position: SpotPosition,
+    market: SpotMarket,
+    oracle: OraclePriceData,
+    rails: ValidityGuardRails,
+    requirement_type: int,
+    strict: bool,
+    custom_ratio: int,
+    ignore_invalid_deposits: bool,
+) -> tuple[int, int, int, bool, int]:
+    """Value, weighted value, orders value (quote 1e6, signed) of a position, whether it is a liability, what was met.
+
+    Errors: ``InvalidPoolId``, ``InvalidOracle``, ``InvalidMarginRatio``. Source: margin.md §5.1, §5.2.
+    """
+    uncounted = counts_for_nothing(user, position, market)
+    valid = spot_oracle_valid(market, oracle, rails)
+    price = oracle.price
+    low, high = strict_prices(market, price, strict)
+    met = 0
+    if market.market_index == QUOTE_SPOT_MARKET_INDEX:
+        value = quote_position_value(position, market, low, high)
+        weighted = value
+        orders_value = 0
+        is_liability = value < 0
+    else:
+        value, weighted, orders_value = weighted_spot_position(
+            position, market, price, low, high, requirement_type, custom_ratio
+        )
+        is_liability = value < 0 or (value == 0 and has_open_spot_order(position))
+        if is_liability and market.asset_tier == ASSET_TIER_ISOLATED:
+            met = ISOLATED_SPOT_LIABILITY
+    if not valid:
+        met = met | invalid_spot_oracle(market.market_index, value, is_liability)
+    if uncounted or (ignore_invalid_deposits and not valid):
+        if value > 0:
+            weighted = 0
+        if orders_value > 0:
+            orders_value = 0
+    return value, weighted, orders_value, is_liability, met
+
+
+@rule
 def sum_spot_positions(
     user: User,
     spot_markets: list[SpotMarket],
@@ -117,11 +188,13 @@ def sum_spot_positions(
     strict: bool,
     margin_buffer: int,
     tracked_index: int,
+    ignore_invalid_deposits: bool,
 ) -> tuple[int, int, int, int, int, int]:
     """Collateral, requirement, buffer, tracked requirement (quote 1e6), liabilities and what was met, in slot order.
 
-    ``tracked_index`` −1 tracks nothing. Errors: ``InvalidSpotPositionDetected``, ``InvalidOracle``,
-    ``InvalidMarginRatio``. Source: margin.md §5.1, §5.2.
+    ``tracked_index`` −1 tracks nothing; with ``ignore_invalid_deposits`` what an invalid price values adds nothing.
+    Errors: ``InvalidSpotPositionDetected``, ``InvalidPoolId``, ``InvalidOracle``, ``InvalidMarginRatio``.
+    Source: margin.md §5.1, §5.2, §5.4.
     """
     collateral = 0
     requirement = 0
@@ -143,24 +216,13 @@ def sum_spot_positions(
         index = position.market_index
         market = spot_markets[index]
         oracle = oracles[market.oracle_index]
-        if not spot_oracle_valid(market, oracle, rails):
-            met = met | INVALID_ORACLE
-        price = oracle.price
-        low, high = strict_prices(market, price, strict)
-        if index == QUOTE_SPOT_MARKET_INDEX:
-            value = quote_position_value(position, market, low, high)
-            weighted = value
-            orders_value = 0
-            open_orders = 0
-            is_liability = value < 0
-        else:
-            value, weighted, orders_value = weighted_spot_position(
-                position, market, price, low, high, requirement_type, custom_ratio
-            )
-            is_liability = value < 0 or (value == 0 and has_open_spot_order(position))
-            if is_liability and market.asset_tier == ASSET_TIER_ISOLATED:
-                met = met | ISOLATED_SPOT_LIABILITY
-        required = open_orders * OPEN_ORDER_MARGIN_REQUIREMENT
+        value, weighted, orders_value, is_liability, position_met = spot_position_margin(
+            user, position, market, oracle, rails, requirement_type, strict, custom_ratio, ignore_invalid_deposits
+        )
+        met = met | position_met
+        required = 0
+        if index != QUOTE_SPOT_MARKET_INDEX:
+            required = open_orders * OPEN_ORDER_MARGIN_REQUIREMENT
         if value > 0:
             collateral = collateral + weighted
         elif value < 0:
@@ -180,6 +242,58 @@ def sum_spot_positions(
             if tracked_index == QUOTE_SPOT_MARKET_INDEX:
                 tracked = tracked - orders_value
     return collateral, requirement, buffer, tracked, liabilities, met
+
+
+@rule
+def strict_quote_prices(quote_market: SpotMarket, price: int, strict: bool) -> tuple[int, int]:
+    """The lower and the higher of the quote token's price and 5-minute TWAP (1e6); both the price where not strict.
+
+    Unlike a spot position's, the quote price of a perp position is not validated: deliberate, it is the program's.
+    """
+    if not strict:
+        return price, price
+    twap = quote_market.historical_oracle_data.last_oracle_price_twap_5min
+    if twap < price:
+        return twap, price
+    return price, twap
+
+
+@rule
+def perp_position_margin(
+    position: PerpPosition,
+    market: PerpMarket,
+    quote_market: SpotMarket,
+    oracles: list[OraclePriceData],
+    rails: ValidityGuardRails,
+    requirement_type: int,
+    strict: bool,
+    custom_ratio: int,
+) -> tuple[int, int, int, int]:
+    """Requirement, weighted P&L (signed), worst-case liability of a position in use (quote 1e6), and what was met.
+
+    Errors: ``InvalidOracle``. Source: margin.md §5.3, §5.4.
+    """
+    quote_oracle = oracles[quote_market.oracle_index]
+    quote_valid = spot_oracle_valid(quote_market, quote_oracle, rails)
+    quote_price = quote_oracle.price
+    quote_low, quote_high = strict_quote_prices(quote_market, quote_price, strict)
+    oracle = oracles[market.amm.oracle_index]
+    oracle_valid = perp_oracle_valid(market, oracle, rails)
+    required, weighted, liability = calculate_perp_position_value_and_pnl(
+        position, market, oracle.price, quote_price, quote_low, quote_high, requirement_type, custom_ratio
+    )
+    met = 0
+    is_liability = position.base_asset_amount != 0 or position.quote_asset_amount < 0 or has_open_order(position)
+    if is_liability:
+        met = PERP_LIABILITY
+        if market.contract_tier == CONTRACT_TIER_ISOLATED:
+            met = met | ISOLATED_PERP_LIABILITY
+    judged = is_liability or requirement_type != MARGIN_INITIAL
+    if not quote_valid or (judged and not oracle_valid):
+        met = met | INVALID_ORACLE
+        if judged:
+            met = met | INVALID_LIABILITY_ORACLE
+    return required, weighted, liability, met
 
 
 @rule
@@ -207,44 +321,22 @@ def sum_perp_positions(
     positions = user.perp_positions
     for i in range(POSITIONS):
         position = positions[i]
-        base = position.base_asset_amount
-        quote = position.quote_asset_amount
-        has_orders = position.open_orders != 0 or position.open_bids != 0 or position.open_asks != 0
-        if base == 0 and quote == 0 and not has_orders:
+        if is_perp_position_available(position):
             continue
         index = position.market_index
         market = perp_markets[index]
         quote_market = spot_markets[market.quote_spot_market_index]
-        quote_oracle = oracles[quote_market.oracle_index]
-        if not spot_oracle_valid(quote_market, quote_oracle, rails):
-            met = met | INVALID_ORACLE
-        quote_price = quote_oracle.price
-        # unlike a spot position's, the quote price is not validated here: deliberate, it is the program's
-        quote_low = quote_price
-        quote_high = quote_price
-        if strict:
-            twap = quote_market.historical_oracle_data.last_oracle_price_twap_5min
-            if twap < quote_price:
-                quote_low = twap
-            else:
-                quote_high = twap
-        oracle = oracles[market.amm.oracle_index]
-        oracle_valid = perp_oracle_valid(market, oracle, rails)
-        required, weighted, liability = calculate_perp_position_value_and_pnl(
-            position, market, oracle.price, quote_price, quote_low, quote_high, requirement_type, custom_ratio
+        required, weighted, liability, position_met = perp_position_margin(
+            position, market, quote_market, oracles, rails, requirement_type, strict, custom_ratio
         )
         requirement = requirement + required
         buffer = buffer + liability * margin_buffer // MARGIN_PRECISION
         collateral = collateral + weighted
         if index == tracked_index:
             tracked = tracked + required
-        is_liability = base != 0 or quote < 0 or has_orders
-        if is_liability:
+        if position_met & PERP_LIABILITY != 0:
             liabilities = liabilities + 1
-            if market.contract_tier == CONTRACT_TIER_ISOLATED:
-                met = met | ISOLATED_PERP_LIABILITY
-        if not oracle_valid and (is_liability or requirement_type != MARGIN_INITIAL):
-            met = met | INVALID_ORACLE
+        met = met | position_met
     return collateral, requirement, buffer, tracked, liabilities, met
 
 
@@ -264,7 +356,7 @@ def sum_positions(
     """
     rails = state.oracle_guard_rails.validity
     collateral, requirement, _, _, spot_liabilities, met = sum_spot_positions(
-        user, spot_markets, oracles, rails, requirement_type, strict, 0, -1
+        user, spot_markets, oracles, rails, requirement_type, strict, 0, -1, False
     )
     perp_collateral, perp_requirement, _, _, perp_liabilities, perp_met = sum_perp_positions(
         user, spot_markets, perp_markets, oracles, rails, requirement_type, strict, 0, -1
@@ -302,7 +394,7 @@ def calculate_margin(
     elif calculation.tracked_market_type == TRACK_PERP:
         tracked_perp = calculation.tracked_market_index
     collateral, requirement, buffer, tracked, spot_liabilities, met = sum_spot_positions(
-        user, spot_markets, oracles, rails, requirement_type, strict, margin_buffer, tracked_spot
+        user, spot_markets, oracles, rails, requirement_type, strict, margin_buffer, tracked_spot, False
     )
     perp_collateral, perp_requirement, perp_buffer, perp_tracked, perp_liabilities, perp_met = sum_perp_positions(
         user, spot_markets, perp_markets, oracles, rails, requirement_type, strict, margin_buffer, tracked_perp
@@ -575,7 +667,7 @@ def update_liquidation_status(
     rails = state.oracle_guard_rails.validity
     margin_buffer = state.liquidation_margin_buffer_ratio
     collateral, requirement, buffer, _, liabilities, _ = sum_spot_positions(
-        user, spot_markets, oracles, rails, MARGIN_MAINTENANCE, False, margin_buffer, -1
+        user, spot_markets, oracles, rails, MARGIN_MAINTENANCE, False, margin_buffer, -1, False
     )
     perp_collateral, perp_requirement, perp_buffer, _, _, _ = sum_perp_positions(
         user, spot_markets, perp_markets, oracles, rails, MARGIN_MAINTENANCE, False, margin_buffer, -1

@@ -13,7 +13,7 @@ from seawall.lanes import rule
 from seawall.rules.common.funding import calculate_funding_payment
 from seawall.rules.common.margin_weights import get_margin_ratio, get_unrealized_asset_weight
 from seawall.rules.common.spot_margin import OPEN_ORDER_MARGIN_REQUIREMENT
-from seawall.state.enums import MARGIN_INITIAL, STATUS_SETTLEMENT
+from seawall.state.enums import MARGIN_INITIAL, RULEBOOK_VELOCITY, STATUS_SETTLEMENT
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import PerpPosition
 
@@ -32,6 +32,28 @@ def worst_case_base_asset_amount(position: PerpPosition) -> int:
     if abs(with_bids) > abs(with_asks):
         return with_bids
     return with_asks
+
+
+@rule
+def worst_case_liability(position: PerpPosition, market: PerpMarket, price: int, oracle_price: int) -> tuple[int, int]:
+    """Size (base 1e9) and value (quote 1e6, before the quote token's price) of the liability at its worst.
+
+    Drift: the larger size, worth what ``price`` says, which in Settlement is the expiry price.
+    Velocity: the side that is worth more at the oracle's price, also in Settlement; the asks win a tie.
+    Source: margin.md §5.3 steps 3, 4; ``state/user.rs::worst_case_liability_value``.
+    """
+    if market.rulebook != RULEBOOK_VELOCITY:
+        worst = abs(worst_case_base_asset_amount(position))
+        return worst, worst * price // AMM_RESERVE_PRECISION
+    if oracle_price < 0:
+        oracle_price = 0
+    with_bids = abs(position.base_asset_amount + position.open_bids)
+    with_asks = abs(position.base_asset_amount + position.open_asks)
+    bids_value = with_bids * oracle_price // AMM_RESERVE_PRECISION
+    asks_value = with_asks * oracle_price // AMM_RESERVE_PRECISION
+    if bids_value > asks_value:
+        return with_bids, bids_value
+    return with_asks, asks_value
 
 
 @rule
@@ -65,7 +87,7 @@ def calculate_perp_position_value_and_pnl(
 ) -> tuple[int, int, int]:
     """Requirement, weighted P&L (signed) and worst-case liability of a position, all quote 1e6.
 
-    A market in Settlement is valued at its expiry price and asks for nothing but its orders' reserve.
+    The P&L of a market in Settlement is valued at its expiry price; it asks for nothing but its orders' reserve.
     ``InvalidOracle`` where the imbalance limit needs a market price that is not positive.
     Source: margin.md §5.3; ``math/margin.rs::calculate_perp_position_value_and_pnl``.
     """
@@ -79,8 +101,8 @@ def calculate_perp_position_value_and_pnl(
     pnl = position.quote_asset_amount
     if base != 0:
         pnl = pnl + div_trunc(base * price, AMM_RESERVE_PRECISION) + unsettled_funding(position, market)
-    worst = abs(worst_case_base_asset_amount(position))
-    liability = worst * price // AMM_RESERVE_PRECISION * quote_high // PRICE_PRECISION
+    worst, worst_value = worst_case_liability(position, market, price, oracle_price)
+    liability = worst_value * quote_high // PRICE_PRECISION
     requirement = position.open_orders * OPEN_ORDER_MARGIN_REQUIREMENT
     if not settling:
         ratio = get_margin_ratio(market, worst, requirement_type)

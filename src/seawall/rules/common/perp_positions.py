@@ -8,7 +8,12 @@ from typing import Final
 from seawall.arithmetic import AMM_RESERVE_PRECISION, checked_i64, div_trunc, sub_checked, to_i64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.state.enums import POSITION_BANKRUPTCY_CLAIM
+from seawall.state.enums import (
+    POSITION_BANKRUPT,
+    POSITION_BANKRUPTCY_CLAIM,
+    POSITION_BEING_LIQUIDATED,
+    POSITION_ISOLATED,
+)
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.user import PerpPosition, User
 
@@ -33,8 +38,21 @@ def has_open_order(position: PerpPosition) -> bool:
 
 @rule
 def is_perp_position_available(position: PerpPosition) -> bool:
-    """Whether a slot is free: no base, no quote, no orders. Source: pools-and-pnl.md §1."""
-    return position.base_asset_amount == 0 and position.quote_asset_amount == 0 and not has_open_order(position)
+    """Whether a slot is free: no base, no quote, no orders.
+
+    Velocity: and no isolated collateral and no latch of a liquidation or bankruptcy, so that a latched position is
+    still found once it is empty. Source: pools-and-pnl.md §1; velocity/isolated.md §2; ``state/user.rs::is_available``.
+    """
+    if position.base_asset_amount != 0 or position.quote_asset_amount != 0 or has_open_order(position):
+        return False
+    latched = position.position_flag & (POSITION_BEING_LIQUIDATED | POSITION_BANKRUPT)
+    return position.isolated_position_scaled_balance == 0 and latched == 0
+
+
+@rule
+def is_isolated(position: PerpPosition) -> bool:
+    """Whether a position has collateral of its own. Drift has none."""
+    return position.position_flag & POSITION_ISOLATED != 0
 
 
 @rule
@@ -61,7 +79,12 @@ def get_perp_position_index(user: User, market_index: int) -> int:
 
 @rule
 def reset_perp_position(position: PerpPosition, market_index: int) -> None:
-    """Give a slot to a market, everything else zero. Source: ``controller/position.rs::add_new_position``."""
+    """Give a slot to a market, everything else zero. Source: ``controller/position.rs::add_new_position``.
+
+    Velocity: the margin ratio that was set for the same market stays.
+    """
+    if position.market_index != market_index:
+        position.max_margin_ratio = 0
     position.last_cumulative_funding_rate = 0
     position.base_asset_amount = 0
     position.quote_asset_amount = 0
@@ -72,6 +95,8 @@ def reset_perp_position(position: PerpPosition, market_index: int) -> None:
     position.settled_pnl = 0
     position.market_index = market_index
     position.open_orders = 0
+    position.isolated_position_scaled_balance = 0
+    position.position_flag = 0
 
 
 @rule

@@ -9,18 +9,12 @@ from typing import Final
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import get_token_amount
-from seawall.rules.common.perp_positions import has_open_order
-from seawall.state.enums import DEPOSIT, POSITION_ISOLATED
+from seawall.rules.common.perp_positions import has_open_order, is_isolated
+from seawall.state.enums import DEPOSIT
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import PerpPosition, SpotPosition, User
 
 POSITIONS: Final = 8
-
-
-@rule
-def is_isolated(position: PerpPosition) -> bool:
-    """Whether a position has collateral of its own."""
-    return position.position_flag & POSITION_ISOLATED != 0
 
 
 @rule
