@@ -12,19 +12,19 @@ from seawall.errors import SettlementError
 from seawall.rules.common.insurance_shares import (
     apply_rebase_to_insurance_fund,
     apply_rebase_to_insurance_fund_stake,
-    calculate_if_shares_lost,
     calculate_rebase_info,
     if_shares_to_vault_amount,
     vault_amount_to_if_shares,
 )
+from seawall.rules.common.insurance_stakes import calculate_requested_if_shares, request_remove_insurance_fund_stake
+from seawall.rules.common.revenue import calculate_apr_cap, calculate_revenue_to_settle
 from seawall.rules.drift.insurance import (
     add_insurance_fund_stake,
-    calculate_requested_if_shares,
+    calculate_if_shares_lost,
     cancel_request_remove_insurance_fund_stake,
     remove_insurance_fund_stake,
-    request_remove_insurance_fund_stake,
 )
-from seawall.rules.drift.revenue import calculate_apr_cap, calculate_revenue_to_settle, mint_protocol_shares
+from seawall.rules.drift.revenue import mint_protocol_shares
 from seawall.state.facts import RevenueSettleFacts, StakeFacts
 from seawall.state.insurance import InsuranceFundStake
 from seawall.state.spot_market import InsuranceFund, SpotMarket
@@ -93,7 +93,7 @@ class FundLife(RuleBasedStateMachine):
         def step() -> int:
             n = calculate_requested_if_shares(amount, self.vault, self.stakes[who], self.market)
             request_remove_insurance_fund_stake(
-                n, self.vault, self.stakes[who], self.stats[who], self.market, self.now, StakeFacts()
+                n, self.vault, self.vault, self.stakes[who], self.stats[who], self.market, self.now, StakeFacts()
             )
             return n
 
@@ -233,7 +233,7 @@ def test_a_request_shares_losses_but_no_gains(own: int, others: int, part: int, 
     add_insurance_fund_stake(others, own, rest, UserStats(), market, StakeFacts())
     n = stake.if_shares * part // 100
     assume(n > 0)
-    request_remove_insurance_fund_stake(n, own + others, stake, UserStats(), market, 1, StakeFacts())
+    request_remove_insurance_fund_stake(n, own + others, own + others, stake, UserStats(), market, 1, StakeFacts())
     then = stake.last_withdraw_request_value
     fund = market.insurance_fund.copy()
     apply_rebase_to_insurance_fund(later, fund)
@@ -266,7 +266,7 @@ def test_a_settlement_never_takes_more_than_the_pool_or_half_of_a_smaller_claim(
     market.insurance_fund.user_shares = users
     market.insurance_fund.revenue_settle_period = 3_600
     facts = RevenueSettleFacts()
-    amount = calculate_revenue_to_settle(max(deposits - borrows, 0), insurance, market, facts)
+    amount = calculate_revenue_to_settle(max(deposits - borrows, 0), insurance, 0, market, facts)
     pool, claim = deposits * share // 100, deposits - borrows
     assert amount <= pool
     if claim < pool:
@@ -283,7 +283,7 @@ def test_a_sole_holder_who_cancels_hands_the_fund_to_the_protocol() -> None:
     market = SpotMarket()
     stake = InsuranceFundStake()
     add_insurance_fund_stake(100, 0, stake, UserStats(), market, StakeFacts())
-    request_remove_insurance_fund_stake(100, 100, stake, UserStats(), market, 1, StakeFacts())
+    request_remove_insurance_fund_stake(100, 100, 100, stake, UserStats(), market, 1, StakeFacts())
     cancel_request_remove_insurance_fund_stake(150, stake, UserStats(), market, 2, StakeFacts())
     assert (stake.if_shares, market.insurance_fund.total_shares) == (0, 0)
     with pytest.raises(SettlementError):

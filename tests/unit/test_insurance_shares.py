@@ -6,13 +6,13 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.rules.common.insurance_shares import (
     apply_rebase_to_insurance_fund,
     apply_rebase_to_insurance_fund_stake,
-    calculate_if_shares_lost,
     calculate_rebase_info,
     calculate_share_price,
     checked_if_shares,
     if_shares_to_vault_amount,
     vault_amount_to_if_shares,
 )
+from seawall.rules.drift.insurance import calculate_if_shares_lost
 from seawall.state.insurance import InsuranceFundStake
 from seawall.state.spot_market import InsuranceFund
 

@@ -87,6 +87,11 @@ class Inputs:
             self._nested[name] = Inputs(self._take(name, _MISSING), f"{self._name}.{name}")
         return self._nested[name]
 
+    def each(self) -> "Iterator[tuple[str, Inputs]]":
+        """The objects among the inputs by their names: the parties of a sequence."""
+        for name in [name for name, value in self._data.items() if isinstance(value, dict)]:
+            yield name, self.nested(name)
+
     def ignore(self, *names: str) -> None:
         """Inputs that only describe the fact, or that the program does not read here."""
         self._read.update(names)

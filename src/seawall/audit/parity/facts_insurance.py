@@ -9,16 +9,16 @@ from seawall.errors import SettlementError
 from seawall.records import flatten
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.insurance_shares import (
-    calculate_if_shares_lost,
     calculate_rebase_info,
     if_shares_to_vault_amount,
     vault_amount_to_if_shares,
 )
+from seawall.rules.common.insurance_stakes import request_remove_insurance_fund_stake
 from seawall.rules.drift.insurance import (
     add_insurance_fund_stake,
     admin_remove_insurance_fund_stake,
+    calculate_if_shares_lost,
     remove_insurance_fund_stake,
-    request_remove_insurance_fund_stake,
     transfer_protocol_insurance_fund_stake,
 )
 from seawall.rules.drift.revenue import settle_revenue_to_insurance_fund
@@ -81,7 +81,7 @@ def _add(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> dict[str, int]
 
 def _request(fund: _Fund, stake: InsuranceFundStake, step: Inputs) -> dict[str, int]:
     shares, vault, now = step.number("shares"), step.number("vault"), step.number("now")
-    request_remove_insurance_fund_stake(shares, vault, stake, fund.stats, fund.market, now, StakeFacts())
+    request_remove_insurance_fund_stake(shares, vault, vault, stake, fund.stats, fund.market, now, StakeFacts())
     return {}
 
 
@@ -158,7 +158,7 @@ def _integration(inputs: Inputs) -> Found:
     note("stake")
     for when, shares in (("first_removal", stake.if_shares // 2), ("second_removal", 0)):
         wanted = shares or stake.if_shares
-        request_remove_insurance_fund_stake(wanted, vault, stake, fund.stats, fund.market, 0, StakeFacts())
+        request_remove_insurance_fund_stake(wanted, vault, vault, stake, fund.stats, fund.market, 0, StakeFacts())
         payout = remove_insurance_fund_stake(vault, stake, fund.stats, fund.market, 0, StakeFacts())
         vault -= payout
         wallet += payout

@@ -25,20 +25,22 @@ from seawall.instructions.insurance import (
 )
 from seawall.keys import DEFAULT_KEY, key_from_text, key_to_text
 from seawall.rules.common.insurance_shares import apply_rebase_to_insurance_fund
+from seawall.rules.common.insurance_stakes import (
+    calculate_requested_if_shares,
+    healthy_utilization,
+    is_healthy_utilization,
+    request_remove_insurance_fund_stake,
+    update_user_stats_if_stake,
+)
 from seawall.rules.common.interest import calculate_spot_market_utilization
 from seawall.rules.common.vaults import validate_spot_balances, validate_spot_market_vault_amount
 from seawall.rules.drift.insurance import (
-    HEALTHY_UTILIZATION,
     add_insurance_fund_stake,
     admin_remove_insurance_fund_stake,
-    calculate_requested_if_shares,
     cancel_request_remove_insurance_fund_stake,
-    is_healthy_utilization,
     remove_insurance_fund_stake,
-    request_remove_insurance_fund_stake,
     transfer_protocol_insurance_fund_stake,
     update_transfer_epoch,
-    update_user_stats_if_stake,
 )
 from seawall.state.enums import (
     EXCHANGE_WITHDRAW_PAUSED,
@@ -112,7 +114,7 @@ def request_remove_stake(tx: Transaction, ix: RequestRemoveInsuranceFundStake) -
     vault = tx.vaults(index).insurance_fund_vault
     n_shares = calculate_requested_if_shares(ix.amount, vault, stake, market)
     facts = StakeFacts()
-    request_remove_insurance_fund_stake(n_shares, vault, stake, stats, market, tx.now, facts)
+    request_remove_insurance_fund_stake(n_shares, vault, vault, stake, stats, market, tx.now, facts)
     emit_stake(tx, "UnstakeRequest", authority, index, facts)
 
 
@@ -333,11 +335,12 @@ def _refuse_request_in_progress(stake: InsuranceFundStake) -> NoReturn:
 
 def _refuse_utilization(tx: Transaction, market: SpotMarket) -> NoReturn:
     utilization = calculate_spot_market_utilization(market)
+    most = healthy_utilization(market)
     note = f"utilization {utilization}, its TWAP {market.utilization_twap} (1e6)"
-    tx.limit("healthy_utilization", HEALTHY_UTILIZATION, max(utilization, market.utilization_twap), note)
+    tx.limit("healthy_utilization", most, max(utilization, market.utilization_twap), note)
     raise SettlementError(
         ErrorCode.SpotMarketInsufficientDeposits,
-        f"stakes may leave while utilization and its TWAP are at most {HEALTHY_UTILIZATION}; now: {note}",
+        f"stakes may leave while utilization and its TWAP are at most {most}; now: {note}",
         "the same once borrows were repaid or deposits made, and the TWAP has followed",
     )
 

@@ -9,13 +9,9 @@ from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
 from seawall.instructions.revenue import SettleRevenueToInsuranceFund
+from seawall.rules.common.revenue import calculate_revenue_to_settle, seconds_until_revenue_settle
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
-from seawall.rules.drift.revenue import (
-    attempt_settle_revenue_to_insurance_fund,
-    calculate_revenue_to_settle,
-    seconds_until_revenue_settle,
-    settle_revenue_to_insurance_fund,
-)
+from seawall.rules.drift.revenue import attempt_settle_revenue_to_insurance_fund, settle_revenue_to_insurance_fund
 from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED
 from seawall.state.facts import InterestFacts, RevenueSettleFacts
 
@@ -156,7 +152,7 @@ def _explain_no_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> Ex
     market = tx.spot_market(index)
     vaults = tx.vaults(index)
     facts = RevenueSettleFacts()
-    calculate_revenue_to_settle(vaults.spot_vault, vaults.insurance_fund_vault, market, facts)
+    calculate_revenue_to_settle(vaults.spot_vault, vaults.insurance_fund_vault, 0, market, facts)
     limits = revenue_limits(facts)
     if facts.revenue_pool == 0:
         return f"the revenue pool of spot market {index} is empty", "the same once revenue has come in", limits

@@ -15,13 +15,14 @@ from seawall.keys import DEFAULT_KEY, key_from_text
 from seawall.rules.common.insurance_shares import (
     apply_rebase_to_insurance_fund,
     apply_rebase_to_insurance_fund_stake,
-    calculate_if_shares_lost,
     calculate_share_price,
     if_shares_to_vault_amount,
     seconds_until_unstaking,
 )
-from seawall.rules.drift.insurance import is_healthy_utilization
-from seawall.rules.drift.revenue import seconds_until_revenue_settle, settle_revenue_to_insurance_fund
+from seawall.rules.common.insurance_stakes import is_healthy_utilization
+from seawall.rules.common.revenue import seconds_until_revenue_settle
+from seawall.rules.drift.insurance import calculate_if_shares_lost
+from seawall.rules.drift.revenue import settle_revenue_to_insurance_fund
 from seawall.state.facts import InterestFacts, RevenueSettleFacts
 from seawall.state.spot_market import InsuranceFund, SpotMarket
 

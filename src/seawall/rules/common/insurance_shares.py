@@ -120,10 +120,10 @@ def get_protocol_shares(fund: InsuranceFund) -> int:
 
 
 @rule
-def calculate_if_shares_lost(
+def shares_not_bought_back(
     last_withdraw_request_shares: int, last_withdraw_request_value: int, total_if_shares: int, vault_balance: int
 ) -> int:
-    """Shares that cancelling a request forfeits: what its frozen value (tokens) would no longer buy back.
+    """Shares of a request that its frozen value (tokens) would not buy back, had both left the fund before.
 
     0 when the price has not risen since the request. ``MathError``, ``InvalidIFSharesDetected`` for a frozen value or
     request beyond the fund. Source: insurance.md §2.5; ``math/insurance.rs::calculate_if_shares_lost``.

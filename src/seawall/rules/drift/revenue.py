@@ -1,21 +1,18 @@
-"""The drift rulebook's revenue settlement: how much of a revenue pool moves to the insurance fund, and who owns it.
+"""The drift rulebook's revenue settlement: a revenue pool moves to the insurance fund, and who owns what moved.
 
 Source: insurance.md §6; ``controller/insurance.rs``.
 """
 
-from typing import Final
-
-from seawall.arithmetic import ONE_YEAR, PERCENTAGE_PRECISION, checked_u64, to_u64
+from seawall.arithmetic import checked_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.balances import get_token_amount, withdraw_from_pool
+from seawall.rules.common.balances import withdraw_from_pool
 from seawall.rules.common.insurance_shares import vault_amount_to_if_shares
-from seawall.rules.common.statistics import on_the_hour_update
-from seawall.rules.common.vaults import validate_spot_market_vault_amount
+from seawall.rules.common.revenue import calculate_revenue_to_settle, is_revenue_settle_due
 from seawall.rules.drift.interest import update_spot_market_cumulative_interest_without_oracle
-from seawall.state.enums import DEPOSIT
 from seawall.state.facts import InterestFacts, RevenueSettleFacts
 from seawall.state.spot_market import InsuranceFund, SpotMarket
+
 
 @rule
 def mint_protocol_shares(amount: int, insurance_vault_amount: int, fund: InsuranceFund) -> None:
