@@ -58,7 +58,7 @@ def key_to_text(data: bytes) -> str:
     """Base58 of a key."""
     text = _texts.get(data)
     if text is None:
-        text = _base58(data)
+        text = base58(data)
         _remember(data, text)
     return text
 
@@ -73,7 +73,19 @@ def _remember(data: bytes, text: str) -> None:
     _texts[data] = text
 
 
-def _base58(data: bytes) -> str:
+def from_base58(text: str) -> bytes:
+    """Any number of bytes from base58; ``ValueError`` for another digit."""
+    number = 0
+    for digit in text.encode().translate(_DIGIT):
+        if digit == _NO_DIGIT:
+            raise ValueError(f"{text!r} is not base58")
+        number = number * 58 + digit
+    body = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return b"\0" * (len(text) - len(text.lstrip("1"))) + body
+
+
+def base58(data: bytes) -> str:
+    """Any number of bytes in base58."""
     number = int.from_bytes(data, "big")
     pairs: list[str] = []
     while number:

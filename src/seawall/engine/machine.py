@@ -27,6 +27,8 @@ class Request(NamedTuple):
     signer: str
     at: Clock
     idempotency_key: str | None = None
+    signature: bytes = b""
+    """What proves that the signer asked for it (``signing.Proof.packed``); kept in the journal, not looked at here."""
 
 
 class Machine:

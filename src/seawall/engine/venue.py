@@ -133,6 +133,12 @@ class Venue:
         return self._tip
 
     @property
+    def id(self) -> bytes | None:
+        """What names this venue for signatures: the hash of its first entry (32 bytes); None before there is one."""
+        first = self._journal.entry(1)
+        return None if first is None else first.hash
+
+    @property
     def journal(self) -> Journal:
         """The journal, for reading."""
         return self._journal
@@ -289,7 +295,7 @@ class Venue:
         receipt, changes = self._machine.attempt(instruction, request.signer, signer, request.at)
         at = request.at
         outcome = encode_receipt(receipt)
-        parts = (receipt.sequence, at.unix_timestamp, at.slot, request.signer, b"", key, data, outcome)
+        parts = (receipt.sequence, at.unix_timestamp, at.slot, request.signer, request.signature, key, data, outcome)
         entry = Entry(*parts, chain(last.hash, *parts))
         self._fault = _INTERRUPTED
         self._machine.settle(receipt, changes)
