@@ -1,0 +1,1 @@
+"""A venue as a service: HTTP API, signatures, event stream, metrics, dashboard."""
