@@ -14,8 +14,17 @@ from seawall.instructions.spot_fills import FillSpotOrder
 from seawall.rules.common.balances import get_spot_balance, get_token_amount
 from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.spot_margin import signed_token_amount
+from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import find_spot_position
-from seawall.state.enums import BORROW, DEPOSIT, MARGIN_INITIAL, SPOT_WITHDRAW, STATUS_REDUCE_ONLY, MarketStatus
+from seawall.state.enums import (
+    BORROW,
+    DEPOSIT,
+    MARGIN_INITIAL,
+    SPOT_WITHDRAW,
+    STATUS_REDUCE_ONLY,
+    VELOCITY_SPOT_WITHDRAW,
+    MarketStatus,
+)
 from seawall.state.facts import MarginCalculation
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
@@ -142,7 +151,7 @@ def _reduce_only(tx: Transaction, ix: Withdraw | Swap) -> Explanation:
 
 def _withdraw_paused(tx: Transaction, ix: Withdraw | TransferDeposit | Swap) -> Explanation:
     market = tx.spot_market(ix.in_market_index if isinstance(ix, Swap) else ix.market_index)
-    if market.paused_operations & SPOT_WITHDRAW:
+    if spot_operation_paused(market, SPOT_WITHDRAW, VELOCITY_SPOT_WITHDRAW):
         return f"withdrawals from spot market {market.market_index} are paused", "the same once the admin resumes", []
     status = MarketStatus(market.status).name
     return (

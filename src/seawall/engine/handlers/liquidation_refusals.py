@@ -23,6 +23,7 @@ from seawall.rules.common.liquidation_math import LIQUIDATION_PCT_PRECISION
 from seawall.rules.common.liquidation_steps import calculate_user_safest_position_tiers
 from seawall.rules.common.perp_orders import twap_band_limit
 from seawall.rules.common.perp_positions import find_perp_position
+from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import find_spot_position
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.state.enums import (
@@ -31,6 +32,7 @@ from seawall.state.enums import (
     MARGIN_INITIAL,
     PERP_LIQUIDATION,
     SPOT_LIQUIDATION,
+    VELOCITY_SPOT_LIQUIDATION,
     AssetTier,
     BalanceType,
     ContractTier,
@@ -262,7 +264,7 @@ def _invalid_liquidation(job: Liquidation) -> Explanation:
     if perp is not None and job.tx.perp_market(perp).paused_operations & PERP_LIQUIDATION:
         return f"liquidations are paused in perp market {perp}", "the same once they are resumed", []
     for index, _ in job.spot_sides:
-        if job.tx.spot_market(index).paused_operations & SPOT_LIQUIDATION:
+        if spot_operation_paused(job.tx.spot_market(index), SPOT_LIQUIDATION, VELOCITY_SPOT_LIQUIDATION):
             return f"liquidations are paused in spot market {index}", "the same once they are resumed", []
     limit = Limit("liquidator_max_transfer", job.asked, 1, f"the liquidator's own maximum ({job.unit})")
     return "nothing would be transferred", "a maximum above 0", [limit]

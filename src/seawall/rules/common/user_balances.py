@@ -10,7 +10,8 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount, update_spot_position_balance
 from seawall.rules.common.margin import check_withdraw_margin_requirement, validate_spot_margin_trading
-from seawall.rules.common.spot_positions import get_spot_position_index
+from seawall.rules.common.spot_operations import spot_operation_paused
+from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
 from seawall.rules.common.token_values import get_token_value
 from seawall.rules.common.user_status import exit_liquidation, is_being_liquidated, update_last_active_slot
 from seawall.rules.common.withdraw_limits import check_withdraw_limits
@@ -18,10 +19,12 @@ from seawall.state.enums import (
     ASSET_TIER_PROTECTED,
     BORROW,
     DEPOSIT,
+    RULEBOOK_VELOCITY,
     SPOT_WITHDRAW,
     STATUS_ACTIVE,
     STATUS_REDUCE_ONLY,
     STATUS_SETTLEMENT,
+    VELOCITY_SPOT_WITHDRAW,
 )
 from seawall.state.exchange import State
 from seawall.state.oracle import OraclePriceData
@@ -82,15 +85,21 @@ def withdraw_within_limits(token_amount: int, spot_market: SpotMarket, user: Use
 
     Errors in order: ``CouldNotFindSpotPosition``, ``SpotMarketInsufficientDeposits``, ``DailyWithdrawLimit``,
     ``MarketWithdrawPaused``, ``ProtectedAssetTierViolation``.
+    Drift: the position must be there already.
+    Velocity: it is opened where it is missing, ``NoSpotPositionAvailable``.
     Source: balances.md §3.2; ``::update_spot_balances_and_cumulative_deposits_with_limits``.
     """
-    position = user.spot_positions[get_spot_position_index(user, spot_market.market_index)]
+    if spot_market.rulebook == RULEBOOK_VELOCITY:
+        index = force_get_spot_position_index(user, spot_market.market_index)
+    else:
+        index = get_spot_position_index(user, spot_market.market_index)
+    position = user.spot_positions[index]
     update_spot_balances_and_cumulative_deposits(token_amount, BORROW, spot_market, position, True, token_amount)
     check_withdraw_limits(spot_market, user, token_amount)
     status = spot_market.status
     if status != STATUS_ACTIVE and status != STATUS_REDUCE_ONLY and status != STATUS_SETTLEMENT:
         raise SettlementError(ErrorCode.MarketWithdrawPaused)
-    if spot_market.paused_operations & SPOT_WITHDRAW != 0:
+    if spot_operation_paused(spot_market, SPOT_WITHDRAW, VELOCITY_SPOT_WITHDRAW):
         raise SettlementError(ErrorCode.MarketWithdrawPaused)
     if spot_market.asset_tier == ASSET_TIER_PROTECTED and position.balance_type == BORROW:
         raise SettlementError(ErrorCode.ProtectedAssetTierViolation)

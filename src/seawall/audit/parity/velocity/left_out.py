@@ -7,6 +7,12 @@ from seawall.audit.parity.facts_left_out import LeftOut
 _ANY: Final = ("", "L", "P")
 
 VELOCITY_LEFT_OUT: Final[tuple[LeftOut, ...]] = (
+    # --- balances
+    LeftOut(
+        ("accrue_sequence_small(P) step 2", "accrue_sequence_small(P) step 3", "accrue_sequence_large(P) step 3"),
+        "the carve-out is floored at every accrual; now its remainder is carried to the next",
+        versions=_ANY,
+    ),
     # --- fills
     LeftOut(
         ("perp_fee_tier(version with 2 thresholds)",),
