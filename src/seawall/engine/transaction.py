@@ -21,6 +21,7 @@ from seawall.state.exchange import State, VenueConfig
 from seawall.state.insurance import InsuranceFundStake, ProtocolIfSharesTransferConfig
 from seawall.state.oracle import Oracle, OraclePriceData
 from seawall.state.perp_market import AssociatedSpot, PerpMarket
+from seawall.state.revenue_share import ApprovedBuilder, RevenueShareEscrow
 from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import User, UserStats, Wallet
 
@@ -345,6 +346,52 @@ class Transaction:
                 f"{key_to_text(authority)} has no stake in market {market_index}: initialize_insurance_fund_stake",
             )
         return index
+
+    # --- revenue shares ---------------------------------------------------------------------------------------
+
+    def has_revenue_share_escrow(self, authority: bytes) -> bool:
+        """Whether the authority has an escrow for builders' and referrers' shares."""
+        return self._find(self.store.revenue_share_escrows, authority) is not None
+
+    def revenue_share_escrow(self, authority: bytes) -> RevenueShareEscrow:
+        """An authority's escrow, for reading; ``UnableToLoadRevenueShareAccount``."""
+        return self._read_row(self.store.revenue_share_escrows, self._escrow_index(authority))
+
+    def write_revenue_share_escrow(self, authority: bytes) -> RevenueShareEscrow:
+        """A working copy of an authority's escrow; ``UnableToLoadRevenueShareAccount``."""
+        return self._write_row(self.store.revenue_share_escrows, self._escrow_index(authority))
+
+    def add_revenue_share_escrow(self, escrow: RevenueShareEscrow) -> None:
+        """Create an authority's escrow; ``AccountAlreadyInUse``."""
+        if self.has_revenue_share_escrow(escrow.authority):
+            raise SettlementError(ErrorCode.AccountAlreadyInUse, "the authority has a revenue share escrow already")
+        self._append(self.store.revenue_share_escrows, escrow, escrow.authority)
+
+    def _escrow_index(self, authority: bytes) -> int:
+        index = self._find(self.store.revenue_share_escrows, authority)
+        if index is None:
+            raise SettlementError(
+                ErrorCode.UnableToLoadRevenueShareAccount,
+                f"{key_to_text(authority)} has no revenue share escrow",
+                "the same after initialize_revenue_share_escrow",
+            )
+        return index
+
+    def approved_fee(self, authority: bytes, builder: bytes) -> int:
+        """What an authority allows a builder to charge (tenths of a basis point); 0 for nothing."""
+        index = self._find(self.store.approved_builders, authority + builder)
+        return 0 if index is None else self._read_row(self.store.approved_builders, index).max_fee_tenth_bps
+
+    def approve_builder(self, authority: bytes, builder: bytes, max_fee_tenth_bps: int) -> None:
+        """Set what an authority allows a builder to charge."""
+        index = self._find(self.store.approved_builders, authority + builder)
+        if index is None:
+            approved = ApprovedBuilder(authority=authority, builder=builder, max_fee_tenth_bps=max_fee_tenth_bps)
+            self._append(self.store.approved_builders, approved, authority + builder)
+        else:
+            self._write_row(self.store.approved_builders, index).max_fee_tenth_bps = max_fee_tenth_bps
+
+    # --- Drift's protocol share transfers ---------------------------------------------------------------------
 
     def write_transfer_config(self) -> ProtocolIfSharesTransferConfig:
         """A working copy of the protocol share transfer configuration; ``DefaultError`` where there is none."""
