@@ -235,10 +235,12 @@ def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) ->
                 need[position.market_index] += signed_token_amount(position, markets[position.market_index])
     quote = markets[0] if markets else SpotMarket()
     for index, market in enumerate(markets):
-        need[index] += get_token_amount(market.revenue_pool.scaled_balance, market, DEPOSIT)
+        for pool in (market.revenue_pool, market.protocol_fee_pool):
+            need[index] += get_token_amount(pool.scaled_balance, market, DEPOSIT)
+        need[index] += get_token_amount(market.insurance_fund_revenue_receivable_scaled, market, DEPOSIT)
         need[0] += get_token_amount(market.spot_fee_pool.scaled_balance, quote, DEPOSIT)
     for perp in store.perp_markets.objects:
-        for pool in (perp.pnl_pool, perp.amm.fee_pool):
+        for pool in (perp.pnl_pool, perp.amm.fee_pool, perp.protocol_fee_pool):
             need[0] += get_token_amount(pool.scaled_balance, quote, DEPOSIT)
     for index, left in enumerate(surplus(store)):
         assert store.vaults.objects[index].spot_vault >= need[index] + min(0, left), index

@@ -134,12 +134,14 @@ def _add_user(user: User, deposits: "Counter[int]", borrows: "Counter[int]", per
 
 def _add_pools(store: Store, deposits: "Counter[int]") -> None:
     for index, market in enumerate(store.spot_markets.objects):
-        deposits[index] += market.revenue_pool.scaled_balance
+        deposits[index] += market.revenue_pool.scaled_balance + market.protocol_fee_pool.scaled_balance
+        deposits[index] += market.insurance_fund_revenue_receivable_scaled
         # spot fees are taken in the quote token, whatever market they come from
         deposits[market.spot_fee_pool.market_index] += market.spot_fee_pool.scaled_balance
     for perp_market in store.perp_markets.objects:
         quote = perp_market.quote_spot_market_index
         deposits[quote] += perp_market.pnl_pool.scaled_balance + perp_market.amm.fee_pool.scaled_balance
+        deposits[quote] += perp_market.protocol_fee_pool.scaled_balance
 
 
 def _check_spot_market(index: int, market: SpotMarket, sums: SpotSum, store: Store, found: Conservation) -> None:

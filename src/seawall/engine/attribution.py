@@ -123,13 +123,22 @@ def _tokens(balance: int, market: SpotMarket) -> int:
 def _balances(store: Store, market_index: int) -> Iterator[tuple[str, int]]:
     """Every claim on the deposits of a market with its scaled balance: pools first, then users."""
     for number, market in enumerate(store.spot_markets.objects):
-        if number == market_index and market.revenue_pool.scaled_balance:
-            yield f"spot_market.{number}.revenue_pool", market.revenue_pool.scaled_balance
+        for name, balance in (
+            ("revenue_pool", market.revenue_pool.scaled_balance),
+            ("protocol_fee_pool", market.protocol_fee_pool.scaled_balance),
+            ("revenue_receivable", market.insurance_fund_revenue_receivable_scaled),
+        ):
+            if number == market_index and balance:
+                yield f"spot_market.{number}.{name}", balance
         if market.spot_fee_pool.market_index == market_index and market.spot_fee_pool.scaled_balance:
             yield f"spot_market.{number}.spot_fee_pool", market.spot_fee_pool.scaled_balance
     for number, perp_market in enumerate(store.perp_markets.objects):
         if perp_market.quote_spot_market_index == market_index:
-            for name, pool in (("pnl_pool", perp_market.pnl_pool), ("fee_pool", perp_market.amm.fee_pool)):
+            for name, pool in (
+                ("pnl_pool", perp_market.pnl_pool),
+                ("fee_pool", perp_market.amm.fee_pool),
+                ("protocol_fee_pool", perp_market.protocol_fee_pool),
+            ):
                 if pool.scaled_balance:
                     yield f"perp_market.{number}.{name}", pool.scaled_balance
     for row in range(store.users.count):

@@ -79,11 +79,17 @@ def moved(store: Store, changes: list[Change]) -> tuple[list[Transfer], list[Vau
             account = f"spot_market.{index}"
             _pool(legs, account, ".revenue_pool", before.revenue_pool, after.revenue_pool, moving, index)
             _pool(legs, account, ".spot_fee_pool", before.spot_fee_pool, after.spot_fee_pool, moving)
+            _pool(legs, account, ".protocol_fee_pool", before.protocol_fee_pool, after.protocol_fee_pool, moving, index)
+            _claim(
+                legs, account + ".revenue_receivable", before.insurance_fund_revenue_receivable_scaled,
+                after.insurance_fund_revenue_receivable_scaled, moving, index,
+            )  # fmt: skip
         elif isinstance(after, PerpMarket):
             old = store.perp_markets.objects[index] if change.before is not None else after
             account = f"perp_market.{index}"
             _pool(legs, account, ".pnl_pool", old.pnl_pool, after.pnl_pool, moving)
             _pool(legs, account, ".fee_pool", old.amm.fee_pool, after.amm.fee_pool, moving)
+            _pool(legs, account, ".protocol_fee_pool", old.protocol_fee_pool, after.protocol_fee_pool, moving)
         elif isinstance(after, Vaults):
             held = store.vaults.objects[index] if change.before is not None else Vaults()
             vaults[index] = (held, after)
@@ -106,10 +112,12 @@ def _pool(
     moving: set[int],
     market_index: int = 0,
 ) -> None:
-    old = before.scaled_balance
-    new = after.scaled_balance
+    _claim(legs, owner + name, before.scaled_balance, after.scaled_balance, moving, market_index)
+
+
+def _claim(legs: dict[int, list[Leg]], account: str, old: int, new: int, moving: set[int], market_index: int) -> None:
     if old != new or (new != 0 and market_index in moving):
-        legs.setdefault(market_index, []).append((owner + name, old, DEPOSIT, new, DEPOSIT))
+        legs.setdefault(market_index, []).append((account, old, DEPOSIT, new, DEPOSIT))
 
 
 def _positions(legs: dict[int, list[Leg]], change: Change, after: User | None, moving: set[int]) -> None:
