@@ -81,6 +81,10 @@ class Inputs:
             self._nested[path] = Inputs(value, f"{self._name}.{path}")
             yield self._nested[path]
 
+    def is_object(self, name: str) -> bool:
+        """Whether an input is an object; if not it may be a text that stands for one, or be missing."""
+        return isinstance(self._data.get(name), dict)
+
     def nested(self, name: str) -> "Inputs":
         """An object among the inputs."""
         if name not in self._nested:
