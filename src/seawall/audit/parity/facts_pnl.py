@@ -5,6 +5,7 @@ from seawall.audit.parity.facts_market import make_perp_market, validity_rails
 from seawall.audit.parity.facts_spot import make_spot_market
 from seawall.errors import SettlementError
 from seawall.rules.common.amm_curve import calculate_terminal_reserves
+from seawall.rules.common.expiry import calculate_expiry_price
 from seawall.rules.common.margin import (
     meets_maintenance_margin_requirement,
     meets_settle_pnl_maintenance_margin_requirement,
@@ -12,7 +13,6 @@ from seawall.rules.common.margin import (
 from seawall.rules.common.perp_positions import calculate_net_user_pnl, update_position_and_market
 from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.price_bands import is_price_divergence_ok_for_settle_pnl
-from seawall.rules.drift.expiry import calculate_expiry_price
 from seawall.rules.drift.pnl import settle_pnl
 from seawall.state.enums import SettlePnlMode
 from seawall.state.exchange import OracleGuardRails, PriceDivergenceGuardRails, State
@@ -43,8 +43,8 @@ def _price_divergence(inputs: Inputs) -> Found:
 
 
 def _expiry_price(inputs: Inputs) -> Found:
-    amm = make_perp_market(inputs).amm
-    price = calculate_expiry_price(amm, inputs.number("target_expiry_price"), inputs.number("total_excess_balance"))
+    market = make_perp_market(inputs)
+    price = calculate_expiry_price(market, inputs.number("target_expiry_price"), inputs.number("total_excess_balance"))
     return {"expiry_price": price}
 
 

@@ -23,10 +23,11 @@ from seawall.keys import key_to_text
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.common.balances import deposit_into_pool
+from seawall.rules.common.expiry import settle_expired_market
 from seawall.rules.common.margin import meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
-from seawall.rules.drift.expiry import settle_expired_market, settle_expired_market_pools_to_revenue_pool
+from seawall.rules.drift.expiry import settle_expired_market_pools_to_revenue_pool
 from seawall.rules.drift.pools import recalculate_amm_summary_stats
 from seawall.rules.drift.settlement import close_expired_position, refresh_and_settle_pnl
 from seawall.state.enums import (
@@ -125,7 +126,7 @@ def check_quote_vault(tx: Transaction) -> None:
 def expire_market(tx: Transaction, ix: SettleExpiredMarket) -> None:
     """Refresh the AMM, then fix the expiry price.
 
-    Errors: ``ExchangePaused``, those of ``rules.drift.expiry.settle_expired_market``.
+    Errors: ``ExchangePaused``, those of ``rules.common.expiry.settle_expired_market``.
     """
     require_not_paused(tx, EXCHANGE_SETTLE_PNL_PAUSED)
     market = tx.write_perp_market(ix.market_index)

@@ -14,10 +14,10 @@ from seawall.engine.transaction import Transaction
 from seawall.errors import MEANING, ErrorCode, SettlementError
 from seawall.instructions.pnl import SettleExpiredMarket
 from seawall.keys import DEFAULT_KEY, key_to_text
+from seawall.rules.common.expiry import pools_release_ts
 from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.perp_positions import calculate_net_user_cost_basis, find_perp_position
 from seawall.rules.common.price_bands import price_band_limit, price_band_spread
-from seawall.rules.drift.expiry import pools_release_ts
 from seawall.state.enums import (
     MARGIN_MAINTENANCE,
     PERP_SETTLE_PNL,

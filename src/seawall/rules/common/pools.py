@@ -89,6 +89,34 @@ def transfer_revenue_pool_to_pool(token_amount: int, spot_market: SpotMarket, po
 
 
 @rule
+def pay_user_from_pool(token_amount: int, spot_market: SpotMarket, pool: PoolBalance, user: User) -> None:
+    """Move tokens of a pool into a user's balance; ``UnequalMarketIndexForSpotTransfer``, ``InvalidSpotMarketState``.
+
+    ``cumulative_deposits`` is not touched. Source: balances.md §3.1; ``transfer_spot_balances``.
+    """
+    position = user.spot_positions[find_spot_position(user, spot_market.market_index)]
+    if pool.market_index != position.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    check_pool_covers_market(spot_market, pool)
+    withdraw_from_pool(token_amount, spot_market, pool)
+    update_spot_position_balance(token_amount, DEPOSIT, spot_market, position, False)
+
+
+@rule
+def pay_pool_from_user(token_amount: int, spot_market: SpotMarket, pool: PoolBalance, user: User) -> None:
+    """Move tokens of a user's balance, who may become a borrower, into a pool; errors as ``pay_user_from_pool``.
+
+    The pool is checked though it receives: deliberate, to the program this is a negative transfer out of it.
+    """
+    position = user.spot_positions[find_spot_position(user, spot_market.market_index)]
+    if pool.market_index != position.market_index:
+        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
+    check_pool_covers_market(spot_market, pool)
+    deposit_into_pool(token_amount, spot_market, pool)
+    update_spot_position_balance(token_amount, BORROW, spot_market, position, False)
+
+
+@rule
 def update_pnl_pool_and_user_balance(
     market: PerpMarket, spot_market: SpotMarket, user: User, unrealized_pnl: int
 ) -> int:
@@ -102,14 +130,8 @@ def update_pnl_pool_and_user_balance(
         raise SettlementError(ErrorCode.InsufficientPerpPnlPool)
     if unrealized_pnl == 0:
         return 0
-    position = user.spot_positions[find_spot_position(user, spot_market.market_index)]
-    if market.pnl_pool.market_index != position.market_index:
-        raise SettlementError(ErrorCode.UnequalMarketIndexForSpotTransfer)
-    check_pool_covers_market(spot_market, market.pnl_pool)
     if unrealized_pnl > 0:
-        withdraw_from_pool(unrealized_pnl, spot_market, market.pnl_pool)
-        update_spot_position_balance(unrealized_pnl, DEPOSIT, spot_market, position, False)
+        pay_user_from_pool(unrealized_pnl, spot_market, market.pnl_pool, user)
     else:
-        deposit_into_pool(-unrealized_pnl, spot_market, market.pnl_pool)
-        update_spot_position_balance(-unrealized_pnl, BORROW, spot_market, position, False)
+        pay_pool_from_user(-unrealized_pnl, spot_market, market.pnl_pool, user)
     return unrealized_pnl
