@@ -24,4 +24,10 @@ VELOCITY_LEFT_OUT: Final[tuple[LeftOut, ...]] = (
         "volumes as stored and a discount for staked governance tokens; now volumes decay and there is no discount",
         versions=_ANY,
     ),
+    # --- pools
+    LeftOut(
+        ("sweep_market_fees(P)",),
+        "insurance was served first and the protocol was held to the buffer too; now the protocol comes first",
+        versions=_ANY,
+    ),
 )
