@@ -26,16 +26,27 @@ if TYPE_CHECKING:
 
 from seawall.engine.machine import Machine, Request, refused_at_the_door
 from seawall.engine.receipts import Clock, Receipt, decode_receipt, encode_receipt
-from seawall.engine.recovery import Recovery, recover, take_snapshot
+from seawall.engine.recovery import Recovery, recover, reexecute, take_snapshot
 from seawall.engine.results import decode_results, fingerprint_in, require_results, verified_results
 from seawall.engine.store import Store
 from seawall.engine.transaction import Change, signer_key
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction, decode_canonical, encode, validate
 from seawall.ledger.errors import LedgerError, VenueUnusable
-from seawall.ledger.journal import KEY_LENGTH, START, Entry, Journal, MemoryJournal, Tip, chain, check_entry, tip_of
+from seawall.ledger.journal import (
+    KEY_LENGTH,
+    START,
+    Entry,
+    Journal,
+    MemoryJournal,
+    Tip,
+    chain,
+    check_entry,
+    tip_of,
+    verified,
+)
+from seawall.ledger.location import open_journal
 from seawall.ledger.snapshots import remove_old_snapshots
-from seawall.ledger.sqlite import SqliteJournal
 
 __all__ = ["Machine", "Request", "Venue"]
 
@@ -84,33 +95,37 @@ class Venue:
         read_only: bool = False,
         snapshot_every: int | None = SNAPSHOT_EVERY,
         adopt: bool = False,
+        snapshots: str | os.PathLike[str] | None = None,
     ) -> Self:
-        """Open the venue stored at ``path``, or create one there.
+        """Open the venue stored at ``path`` (a file, or ``postgresql://…``), or create one there.
 
         The state is the last snapshot plus the instructions after it, executed again and compared with the journal.
         ``read_only`` looks at the state as of now and needs no lock. ``snapshot_every`` None takes snapshots only at
         ``close`` and ``snapshot``. ``adopt`` takes a journal that ends before what was acknowledged as it is: for an
-        older copy brought back on purpose.
+        older copy brought back on purpose. ``snapshots``: the file name that snapshots begin with, for a venue in a
+        database server, which has no file of its own; without it that venue takes none.
 
         ``VenueLocked`` where another process writes; ``JournalDamaged``, ``SnapshotDamaged``, ``ReplayDiffers`` where
         what is stored is not what was acknowledged. Nothing is repaired.
         """
-        journal = SqliteJournal(path, read_only=read_only, adopt=adopt)
+        journal, beside = open_journal(path, read_only=read_only, adopt=adopt)
+        if beside is None and snapshots is not None:
+            beside = Path(snapshots).absolute()
         venue = cls()
         try:
-            venue._machine, venue._tip, venue.recovery = recover(journal, journal.path)
+            venue._machine, venue._tip, venue.recovery = recover(journal, beside)
             if not read_only:
                 journal.start_writing()
         except BaseException:
             journal.close(in_order=False)
             raise
         venue._journal = journal
-        venue._path = journal.path
+        venue._path = beside
         venue._read_only = read_only
         venue._snapshot_every = snapshot_every
         venue._snapshot_at = venue.recovery.snapshot
         _log.info(
-            "%s: %d instructions; snapshot at %d, %d executed again and verified in %.2f s", journal.path,
+            "%s: %d instructions; snapshot at %d, %d executed again and verified in %.2f s", journal.name,
             venue._tip.sequence, *venue.recovery,
         )  # fmt: skip
         return venue
@@ -344,6 +359,43 @@ class Venue:
             raise VenueUnusable(f"{self._journal.name}: {self._fault}")
         if self._process != os.getpid():
             raise VenueUnusable(f"{self._journal.name}: it was opened by the parent process. Open it after the fork")
+
+    # --- following another writer -----------------------------------------------------------------------------
+
+    def catch_up(self) -> int:
+        """Carry out what another process wrote since this venue was opened read-only; how many instructions.
+
+        Errors as ``open``; after one the venue is unusable.
+        """
+        with self._lock:
+            self._require_usable()
+            if not self._read_only:
+                return 0
+            return self._catch_up()
+
+    def _catch_up(self) -> int:
+        before = self._tip.sequence
+        self._journal.refresh()
+        self._fault = _INTERRUPTED
+        for entry in verified(self._journal, self._tip):
+            reexecute(self._machine, entry, self._journal.name)
+            self._tip = tip_of(entry)
+        self._fault = None
+        return self._tip.sequence - before
+
+    def promote(self) -> None:
+        """Become the writer of a venue that was opened read-only, with everything that was acknowledged.
+
+        ``VenueLocked`` while another process writes; nothing has changed then.
+        """
+        with self._lock:
+            self._require_usable()
+            if not self._read_only:
+                return
+            self._journal.acquire()
+            self._catch_up()
+            self._journal.start_writing()
+            self._read_only = False
 
     # --- snapshots and the end --------------------------------------------------------------------------------
 

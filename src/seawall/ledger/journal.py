@@ -82,12 +82,24 @@ class Journal(Protocol):
         """What messages call the journal."""
         ...
 
+    def acquire(self) -> None:
+        """Become the one writer of a journal that was opened for reading; ``VenueLocked``."""
+        ...
+
+    def start_writing(self) -> None:
+        """Get ready for ``append``, once the entries were found good."""
+        ...
+
     def append(self, entries: Sequence[Entry], results: Mapping[int, bytes] | None = None) -> None:
         """Add entries, all or none; any exception leaves it open which. ``results`` of some of them go with them."""
         ...
 
     def tip(self) -> Tip:
-        """The end of the journal."""
+        """The end of the journal as this opening knows it."""
+        ...
+
+    def refresh(self) -> Tip:
+        """Look again where the journal ends: what another process wrote since then."""
         ...
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
@@ -121,6 +133,12 @@ class MemoryJournal:
         self._keys: dict[str, int] = {}
         self._results: dict[int, bytes] = {}
 
+    def acquire(self) -> None:
+        """Nobody else can write."""
+
+    def start_writing(self) -> None:
+        """Nothing to get ready."""
+
     def append(self, entries: Sequence[Entry], results: Mapping[int, bytes] | None = None) -> None:
         """Add entries and the results of some of them."""
         self._results.update(results or {})
@@ -132,6 +150,10 @@ class MemoryJournal:
     def tip(self) -> Tip:
         """The end of the journal."""
         return tip_of(self._entries[-1]) if self._entries else START
+
+    def refresh(self) -> Tip:
+        """The end of the journal; nobody else writes to it."""
+        return self.tip()
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """The entries with a sequence number above ``after``, in order."""

@@ -188,6 +188,13 @@ class SqliteJournal:
                 "purpose, open the venue with adopt=True"
             )
 
+    def acquire(self) -> None:
+        """Become the one writer of a journal that was opened for reading; ``VenueLocked`` while another process is."""
+        if self._lock is None:
+            self._lock = WriterLock(self.path)
+            self._tip, self._clean = self._check(adopt=False)
+            self.read_only = False
+
     def start_writing(self) -> None:
         """Get ready for ``append``, once the entries were found good: nothing is written before."""
         head = Head(self.path)
@@ -248,7 +255,14 @@ class SqliteJournal:
         return self._reader.execute(sql, values).fetchone()
 
     def tip(self) -> Tip:
-        """The end of the journal."""
+        """The end of the journal as this opening knows it."""
+        return self._tip
+
+    def refresh(self) -> Tip:
+        """Look again where the journal ends: what another process wrote since then."""
+        with _damage(self.path):
+            row = self._fetch(f"SELECT {_COLUMNS} FROM journal ORDER BY sequence DESC LIMIT 1")
+        self._tip = START if row is None else tip_of(Entry(*row))
         return self._tip
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
