@@ -95,7 +95,10 @@ SHORT: Final = 1
 
 
 class OracleValidity(IntEnum):
-    """Class of an oracle price; the first that applies. 0 stands for «not judged yet»."""
+    """Class of an oracle price; the first that applies. 0 stands for «not judged yet».
+
+    Velocity alone has ``StaleForAMMImmediate``: too old for an immediate fill of the AMM, good for a low-risk one.
+    """
 
     Unknown = 0
     NonPositive = 1
@@ -105,6 +108,7 @@ class OracleValidity(IntEnum):
     InsufficientDataPoints = 5
     StaleForAMM = 6
     Valid = 7
+    StaleForAMMImmediate = 8
 
 
 ORACLE_UNKNOWN: Final = 0
@@ -115,6 +119,7 @@ ORACLE_STALE_FOR_MARGIN: Final = 4
 ORACLE_INSUFFICIENT_DATA_POINTS: Final = 5
 ORACLE_STALE_FOR_AMM: Final = 6
 ORACLE_VALID: Final = 7
+ORACLE_STALE_FOR_AMM_IMMEDIATE: Final = 8
 
 
 class MarginRequirementType(IntEnum):

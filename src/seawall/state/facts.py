@@ -107,7 +107,10 @@ class CurveFacts(Record):
 
 @record
 class FundingRateFacts(Record):
-    """A market's funding rate was updated: rates 1e9, TWAPs 1e6, revenue quote 1e6; ``curve``: the k change with it."""
+    """A market's funding rate was updated: rates 1e9, TWAPs 1e6, revenue quote 1e6; ``curve``: the k change with it.
+
+    ``revenue_pool_draw``: what the revenue pool added to what the AMM may pay (quote 1e6).
+    """
 
     updated: bool
     market_index: u16
@@ -121,6 +124,7 @@ class FundingRateFacts(Record):
     mark_price_twap: u64
     period_revenue: i64
     base_asset_amount_with_amm: i128
+    revenue_pool_draw: u64
     curve: CurveFacts
 
 
@@ -129,7 +133,7 @@ class RevenueSettleFacts(Record):
     """Revenue settled to an insurance fund: amount, the vaults before (tokens), shares as the event tells them.
 
     The rest says what the amount was cut from (tokens): the pool, the depositors' claim, half of it where the claim was
-    smaller than the pool (``claim_bound``), and, with stakers, a tenth and the APR cap.
+    smaller than the pool (``claim_bound``), and, with stakers, a tenth and the APR cap with what it was taken of.
     """
 
     settled: bool
@@ -139,6 +143,7 @@ class RevenueSettleFacts(Record):
     available: u128
     has_stakers: bool
     tenth: u128
+    apr_base: u64
     apr_cap: u128
     amount: u64
     vault_amount_before: u64

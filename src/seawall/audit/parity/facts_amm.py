@@ -20,6 +20,7 @@ from seawall.rules.common.amm_k import (
     update_concentration_coef,
 )
 from seawall.rules.common.amm_spread import (
+    NO_SLOT,
     calculate_inventory_liquidity_ratio,
     calculate_long_short_vol_spread,
     calculate_spread,
@@ -59,8 +60,8 @@ def _cap(inputs: Inputs) -> Found:
 
 def _spread(inputs: Inputs) -> Found:
     if inputs.number("amm_inventory_spread_adjustment") == 0:
-        amm = make_perp_market(inputs).amm
-        long_spread, short_spread = calculate_spread(amm, inputs.number("reserve_price"))
+        market = make_perp_market(inputs)
+        long_spread, short_spread = calculate_spread(market, inputs.number("reserve_price"))
         return {"long_spread": long_spread, "short_spread": short_spread}
     return {}
 
@@ -116,10 +117,11 @@ def _spread_reserves(inputs: Inputs) -> Found:
 
 def _update_spreads(inputs: Inputs) -> Found:
     """The facts only name the static spread; the reserves are there so that they can be quoted."""
-    amm = make_perp_market(inputs).amm
+    market = make_perp_market(inputs)
+    amm = market.amm
     amm.base_asset_reserve = amm.quote_asset_reserve = amm.sqrt_k = 1_000_000_000_000
     inputs.number("amm_spread_adjustment")
-    update_spreads(amm, reserve_price(amm))
+    update_spreads(market, reserve_price(amm), NO_SLOT)
     return amm
 
 
@@ -146,13 +148,13 @@ def _update_k(inputs: Inputs) -> Found:
     amm = market.amm
     if "concentration_scale" in inputs:
         amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
-        update_concentration_coef(amm, inputs.number("concentration_scale"))
+        update_concentration_coef(market, inputs.number("concentration_scale"))
     if "new_sqrt_k" in inputs:
         new_sqrt_k = inputs.number("new_sqrt_k")
     else:
         new_sqrt_k = amm.sqrt_k * inputs.number("k_scale_numerator") // inputs.number("k_scale_denominator")
     new_base, new_quote = get_update_k_result(market, new_sqrt_k, inputs.flag("bound_update", True))
-    cost = adjust_k_cost_and_update(amm, new_base, new_quote, new_sqrt_k)
+    cost = adjust_k_cost_and_update(market, new_base, new_quote, new_sqrt_k)
     bids, asks = calculate_market_open_bids_asks(
         amm.base_asset_reserve, amm.min_base_asset_reserve, amm.max_base_asset_reserve
     )
@@ -168,10 +170,11 @@ def _update_k(inputs: Inputs) -> Found:
 
 
 def _concentration(inputs: Inputs) -> Found:
-    amm = make_perp_market(inputs).amm
+    market = make_perp_market(inputs)
+    amm = market.amm
     amm.quote_asset_reserve = amm.quote_asset_reserve or amm.sqrt_k * amm.sqrt_k // amm.base_asset_reserve
     amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
-    update_concentration_coef(amm, inputs.number("scale"))
+    update_concentration_coef(market, inputs.number("scale"))
     return amm
 
 

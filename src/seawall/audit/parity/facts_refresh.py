@@ -43,8 +43,9 @@ def _consistent_market(inputs: Inputs) -> PerpMarket:
 
 
 def _optimal_peg(inputs: Inputs) -> Found:
-    amm = _consistent_market(inputs).amm
-    peg, budget, check = calculate_optimal_peg_and_budget(amm, reserve_price(amm), inputs.number("oracle_price"))
+    market = _consistent_market(inputs)
+    price = reserve_price(market.amm)
+    peg, budget, check = calculate_optimal_peg_and_budget(market, price, inputs.number("oracle_price"))
     return {"optimal_peg": peg, "budget": budget, "check_lower_bound": check}
 
 
@@ -55,7 +56,7 @@ def _adjust_amm(inputs: Inputs) -> Found:
     target = calculate_peg_from_target_price(
         amm.quote_asset_reserve, amm.base_asset_reserve, inputs.number("target_price")
     )
-    budget = inputs.number("budget") if "budget" in inputs else calculate_fee_pool(amm)
+    budget = inputs.number("budget") if "budget" in inputs else calculate_fee_pool(market)
     before = reserve_price(amm)
     cost, peg = adjust_amm(market, target, budget, inputs.flag("adjust_k"))
     amm.peg_multiplier = peg
@@ -84,7 +85,7 @@ def _refresh(inputs: Inputs) -> Found:
         )
         cost = update_amm(market, oracle, rails, now, slot)
         mark = reserve_price(amm)
-        quotes = {"bid": bid_price(amm, mark), "ask": ask_price(amm, mark), "reserve_price": mark, "cost": cost}
+        quotes = {"bid": bid_price(market, mark), "ask": ask_price(market, mark), "reserve_price": mark, "cost": cost}
         after.append({**quotes, "long_spread": amm.long_spread, "short_spread": amm.short_spread})
     found: dict[str, Any] = {"long_plus_short_spread": amm.long_spread + amm.short_spread, **after[-1]}
     for name in after[0]:

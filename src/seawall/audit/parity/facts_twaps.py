@@ -9,11 +9,8 @@ from seawall.rules.common.amm_twaps import (
     update_mark_twap_from_estimates,
     update_oracle_price_twap,
 )
-from seawall.rules.common.funding import (
-    calculate_funding_rate_long_short,
-    get_max_price_divergence_for_funding_rate,
-    update_funding_rate,
-)
+from seawall.rules.common.funding import get_max_price_divergence_for_funding_rate
+from seawall.rules.drift.funding import calculate_funding_rate_long_short, update_funding_rate
 from seawall.state.enums import CONTRACT_TIER_B, ContractTier, PositionDirection
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.facts import FundingRateFacts
@@ -31,12 +28,12 @@ PHASES = (
 def _oracle_update(market: PerpMarket, now: int, price: int, confidence: int) -> None:
     oracle = OraclePriceData(price=price, confidence=confidence, has_sufficient_number_of_data_points=True)
     denominator = perp_sanitize_clamp_denominator(market.contract_tier)
-    update_oracle_price_twap(market.amm, now, oracle, reserve_price(market.amm), denominator)
+    update_oracle_price_twap(market, now, oracle, reserve_price(market.amm), denominator)
 
 
 def _mark_update(market: PerpMarket, now: int, price: int, direction: str) -> None:
     denominator = perp_sanitize_clamp_denominator(market.contract_tier)
-    update_mark_twap_from_estimates(market.amm, now, price, PositionDirection[direction], denominator)
+    update_mark_twap_from_estimates(market, now, price, PositionDirection[direction], denominator)
 
 
 def _mark_twap(inputs: Inputs) -> Found:
@@ -121,13 +118,13 @@ def _memory(amm: AMM) -> list[int]:
 
 def _rates(inputs: Inputs) -> Found:
     """The rate of an hour without the 1/5000 offset (so do the tests), capped as for the tiers A and B."""
-    amm = make_perp_market(inputs).amm
+    market = make_perp_market(inputs)
     oracle_twap = inputs.number("oracle_price_twap")
     cap = get_max_price_divergence_for_funding_rate(CONTRACT_TIER_B, oracle_twap)
     spread = inputs.number("mark_price_twap") - oracle_twap
     rate = div_trunc(max(-cap, min(cap, spread)) * 1_000, 24)
-    rate_long, rate_short, _ = calculate_funding_rate_long_short(amm, rate)
-    return {"funding_rate": rate, "funding_rate_long": rate_long, "funding_rate_short": rate_short}, amm
+    rate_long, rate_short, _ = calculate_funding_rate_long_short(market, rate)
+    return {"funding_rate": rate, "funding_rate_long": rate_long, "funding_rate_short": rate_short}, market.amm
 
 
 def _divergence_cap(inputs: Inputs) -> Found:

@@ -20,8 +20,9 @@ from seawall.rules.common.amm_k import update_k_by_admin
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_repeg import repeg
 from seawall.rules.common.amm_twaps import combine_bid_ask, perp_sanitize_clamp_denominator, update_mark_twap
-from seawall.rules.common.funding import settle_funding_payment, update_funding_rate
+from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.user_status import update_last_active_slot
+from seawall.rules.drift.funding import update_funding_rate
 from seawall.state.enums import (
     EXCHANGE_ALL_PAUSED,
     EXCHANGE_FUNDING_PAUSED,
@@ -126,13 +127,13 @@ def update_perp_bid_ask_twap(tx: Transaction, ix: UpdatePerpBidAskTwap) -> None:
     amm = market.amm
     price = reserve_price(amm)
     bid, ask = combine_bid_ask(
-        bid_price(amm, price),
-        ask_price(amm, price),
+        bid_price(market, price),
+        ask_price(market, price),
         NO_PRICE if ix.best_bid is None else ix.best_bid,
         NO_PRICE if ix.best_ask is None else ix.best_ask,
         tx.perp_oracle(ix.market_index).price,
     )
-    update_mark_twap(amm, tx.now, bid, ask, NO_PRICE, perp_sanitize_clamp_denominator(market.contract_tier))
+    update_mark_twap(market, tx.now, bid, ask, NO_PRICE, perp_sanitize_clamp_denominator(market.contract_tier))
     attempt_funding(tx, market, reserve_price(amm))
 
 

@@ -9,19 +9,14 @@ from seawall.errors import MEANING, ErrorCode
 from seawall.instructions.amm import UpdateFundingRate, UpdatePerpBidAskTwap
 from seawall.rules.common.amm_budget import get_total_fee_lower_bound
 from seawall.rules.common.amm_curve import reserve_price
-from seawall.rules.common.funding import (
-    calculate_capped_funding_rate,
-    calculate_funding_payment,
-    calculate_funding_rate,
-    largest_mark_oracle_divergence,
-)
+from seawall.rules.common.funding import calculate_funding_payment, largest_mark_oracle_divergence
 from seawall.rules.common.oracles import (
     ACTION_UPDATE_FUNDING,
     is_oracle_valid_for_action,
-    oracle_validity,
-    perp_confidence_multiplier,
+    perp_oracle_validity,
 )
 from seawall.rules.common.statistics import on_the_hour_update
+from seawall.rules.drift.funding import calculate_capped_funding_rate, calculate_funding_rate
 from seawall.state.enums import PERP_UPDATE_FUNDING, OracleValidity
 
 KEEPER_STAKE = 1_000_000_000
@@ -51,12 +46,7 @@ def funding_was_not_updated(tx: Transaction, ix: UpdateFundingRate) -> Explanati
         )
     rails = tx.state.oracle_guard_rails
     history = amm.historical_oracle_data
-    validity = oracle_validity(
-        tx.perp_oracle(ix.market_index),
-        history.last_oracle_price_twap,
-        rails.validity,
-        perp_confidence_multiplier(market.contract_tier),
-    )
+    validity = perp_oracle_validity(market, tx.perp_oracle(ix.market_index), rails.validity)
     if not is_oracle_valid_for_action(validity, ACTION_UPDATE_FUNDING):
         return f"the oracle price of {name} is {OracleValidity(validity).name}", "post a better oracle price", []
     price = reserve_price(amm)
@@ -89,7 +79,7 @@ def invalid_funding_profitability(tx: Transaction, ix: UpdateFundingRate) -> Exp
         market.contract_tier,
     )
     uncapped = -calculate_funding_payment(rate, amm.base_asset_amount_with_amm)
-    paid, _ = calculate_capped_funding_rate(amm, uncapped, rate)
+    paid, _ = calculate_capped_funding_rate(market, uncapped, rate)
     least = get_total_fee_lower_bound(amm)
     after = amm.total_fee_minus_distributions + paid
     if paid >= 0 or after >= least:

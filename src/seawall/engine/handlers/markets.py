@@ -155,7 +155,7 @@ def initialize_perp_market(tx: Transaction, ix: InitializePerpMarket) -> None:
     market.insurance_claim.max_revenue_withdraw_per_period = ix.max_revenue_withdraw_per_period
     market.insurance_claim.quote_max_insurance = ix.quote_max_insurance
     with required("reserves and a concentration_coef_scale of 1 to 414200 that leave the AMM something to trade"):
-        update_concentration_coef(market.amm, ix.concentration_coef_scale)
+        update_concentration_coef(market, ix.concentration_coef_scale)
     tx.add_perp_market(market)
     tx.write_state().number_of_markets += 1
 

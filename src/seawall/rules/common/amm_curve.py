@@ -5,11 +5,11 @@ Reserves are 1e9, the peg 1e6, prices and quote amounts 1e6. Source: amm-and-fun
 
 from typing import Final
 
-from seawall.arithmetic import AMM_RESERVE_PRECISION, BID_ASK_SPREAD_PRECISION, sub_checked, to_u64
+from seawall.arithmetic import AMM_RESERVE_PRECISION, BID_ASK_SPREAD_PRECISION, sub_checked, to_u64, to_u128
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.state.enums import LONG
-from seawall.state.perp_market import AMM
+from seawall.state.enums import LONG, RULEBOOK_VELOCITY
+from seawall.state.perp_market import AMM, PerpMarket
 
 SWAP_ADD: Final = 0
 """Users sell base to the AMM."""
@@ -175,23 +175,32 @@ def calculate_curve_cost(net_base: int, value_before: int, value_after: int) -> 
 
 
 @rule
-def bid_price(amm: AMM, price: int) -> int:
+def bid_price(market: PerpMarket, price: int) -> int:
     """The price (1e6) at which users sell to the AMM when its reserve price is ``price``.
 
-    The reference price offset does not enter; deliberate. Source: amm-and-funding.md §4.2.
+    Drift: the reference price offset does not enter; deliberate.
+    Velocity: it shifts the quote. Source: amm-and-funding.md §4.2.
     """
-    return to_u64(price * sub_checked(BID_ASK_SPREAD_PRECISION, amm.short_spread) // BID_ASK_SPREAD_PRECISION)
+    amm: AMM = market.amm
+    factor = sub_checked(BID_ASK_SPREAD_PRECISION, amm.short_spread)
+    if market.rulebook == RULEBOOK_VELOCITY:
+        factor = to_u128(factor + amm.reference_price_offset)
+    return to_u64(price * factor // BID_ASK_SPREAD_PRECISION)
 
 
 @rule
-def ask_price(amm: AMM, price: int) -> int:
+def ask_price(market: PerpMarket, price: int) -> int:
     """The price (1e6) at which users buy from the AMM when its reserve price is ``price``; as ``bid_price``."""
-    return to_u64(price * (BID_ASK_SPREAD_PRECISION + amm.long_spread) // BID_ASK_SPREAD_PRECISION)
+    amm: AMM = market.amm
+    factor = BID_ASK_SPREAD_PRECISION + amm.long_spread
+    if market.rulebook == RULEBOOK_VELOCITY:
+        factor = to_u128(factor + amm.reference_price_offset)
+    return to_u64(price * factor // BID_ASK_SPREAD_PRECISION)
 
 
 @rule
-def quoted_price(amm: AMM, price: int, direction: int) -> int:
+def quoted_price(market: PerpMarket, price: int, direction: int) -> int:
     """The AMM's ask for a Long taker, its bid for a Short one (1e6)."""
     if direction == LONG:
-        return ask_price(amm, price)
-    return bid_price(amm, price)
+        return ask_price(market, price)
+    return bid_price(market, price)

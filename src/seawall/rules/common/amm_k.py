@@ -18,8 +18,8 @@ from seawall.rules.common.amm_curve import (
     calculate_terminal_reserves,
     reserve_price,
 )
-from seawall.rules.common.amm_spread import update_spreads
-from seawall.state.enums import STATUS_REDUCE_ONLY
+from seawall.rules.common.amm_spread import NO_SLOT, update_spreads
+from seawall.state.enums import RULEBOOK_VELOCITY, STATUS_REDUCE_ONLY
 from seawall.state.facts import CurveFacts
 from seawall.state.perp_market import AMM, PerpMarket
 
@@ -32,6 +32,8 @@ K_BPS_DECREASE_BOUND: Final = 22_000
 CONCENTRATION_PRECISION: Final = 1_000_000
 _CONCENTRATION_RANGE: Final = 414_200
 _MAX_SQRT_K_EXPONENT: Final = 21
+SAVED_OFFSET: Final = 8
+"""Where ``save_curve`` puts the reference price offset."""
 
 
 # --- changing the curve ----------------------------------------------------------------------------------------
@@ -75,23 +77,25 @@ def update_bounds(amm: AMM) -> None:
 
 
 @rule
-def update_k(amm: AMM, base_asset_reserve: int, quote_asset_reserve: int, sqrt_k: int) -> None:
+def update_k(market: PerpMarket, base_asset_reserve: int, quote_asset_reserve: int, sqrt_k: int) -> None:
     """Put a new curve in place: reserves, bounds, spreads at the new reserve price and the present peg.
 
     Source: amm-and-funding.md §5; ``math/cp_curve.rs::update_k``.
     """
+    amm: AMM = market.amm
     amm.base_asset_reserve = base_asset_reserve
     amm.quote_asset_reserve = quote_asset_reserve
     amm.sqrt_k = sqrt_k
     update_bounds(amm)
-    update_spreads(amm, reserve_price(amm))
+    update_spreads(market, reserve_price(amm), NO_SLOT)
 
 
 @rule
-def adjust_k_cost_and_update(amm: AMM, base_asset_reserve: int, quote_asset_reserve: int, sqrt_k: int) -> int:
+def adjust_k_cost_and_update(market: PerpMarket, base_asset_reserve: int, quote_asset_reserve: int, sqrt_k: int) -> int:
     """Put a new curve in place; what it costs the protocol (quote 1e6). Source: ``math/cp_curve.rs::adjust_k_cost``."""
+    amm: AMM = market.amm
     before = calculate_base_asset_value(amm)
-    update_k(amm, base_asset_reserve, quote_asset_reserve, sqrt_k)
+    update_k(market, base_asset_reserve, quote_asset_reserve, sqrt_k)
     return calculate_curve_cost(amm.base_asset_amount_with_amm, before, calculate_base_asset_value(amm))
 
 
@@ -125,13 +129,14 @@ def restore_curve(amm: AMM, saved: tuple[int, int, int, int, int, int, int, int,
 
 
 @rule
-def update_concentration_coef(amm: AMM, scale: int) -> None:
+def update_concentration_coef(market: PerpMarket, scale: int) -> None:
     """Set the concentration 1e6 + 414200/scale with its bounds and spreads.
 
     ``InvalidConcentrationCoef`` for a scale without effect, or bounds that the net position exceeds;
     ``InvalidAmmDetected`` if the terminal quote reserve is not the stored one.
     Source: amm-and-funding.md §2; ``controller/amm.rs::update_concentration_coef``.
     """
+    amm: AMM = market.amm
     if scale <= 0:
         raise SettlementError(ErrorCode.InvalidConcentrationCoef)
     coef = CONCENTRATION_PRECISION + _CONCENTRATION_RANGE // scale
@@ -144,7 +149,7 @@ def update_concentration_coef(amm: AMM, scale: int) -> None:
     least, greatest = calculate_bid_ask_bounds(coef, terminal_base)
     amm.min_base_asset_reserve = least
     amm.max_base_asset_reserve = greatest
-    update_spreads(amm, reserve_price(amm))
+    update_spreads(market, reserve_price(amm), NO_SLOT)
     bids, asks = calculate_market_open_bids_asks(amm.base_asset_reserve, least, greatest)
     net = amm.base_asset_amount_with_amm
     if bids <= net or asks >= net:
@@ -155,10 +160,22 @@ def update_concentration_coef(amm: AMM, scale: int) -> None:
 
 
 @rule
-def can_lower_k(amm: AMM) -> bool:
-    """Whether the net position leaves room for a shallower curve. Source: amm-and-funding.md §5."""
+def can_lower_k(market: PerpMarket) -> bool:
+    """Whether the net position leaves room for a shallower curve. Source: amm-and-funding.md §5.
+
+    Drift: the net position alone.
+    Velocity: the smallest order too, below √k and below the larger side's room.
+    """
+    amm: AMM = market.amm
     taken = abs(amm.base_asset_amount_with_amm)
-    return taken < calculate_market_liquidity(amm) and taken < amm.sqrt_k
+    if taken >= calculate_market_liquidity(amm):
+        return False
+    if market.rulebook == RULEBOOK_VELOCITY:
+        bids, asks = calculate_market_open_bids_asks(
+            amm.base_asset_reserve, amm.min_base_asset_reserve, amm.max_base_asset_reserve
+        )
+        return max(taken, amm.min_order_size) < amm.sqrt_k and amm.min_order_size < max(bids, -asks)
+    return taken < amm.sqrt_k
 
 
 @rule
@@ -228,16 +245,19 @@ def formulaic_update_k(market: PerpMarket, funding_imbalance_cost: int, facts: C
     """After funding: spend half of what the AMM received on depth, or recover half of what it paid.
 
     ``funding_imbalance_cost`` > 0: the AMM pays. A change whose cost is refused is not made, without an error.
+    Velocity: ``disable_formulaic_k_update`` suppresses it.
     Source: amm-and-funding.md §5; ``controller/amm.rs::formulaic_update_k``.
     """
     amm: AMM = market.amm
+    if market.disable_formulaic_k_update:
+        return
     budget = calculate_k_budget(amm, funding_imbalance_cost)
     if budget == 0:
         return
     if budget > 0:
         if amm.sqrt_k >= pow10(_MAX_SQRT_K_EXPONENT):
             return
-    elif not can_lower_k(amm):
+    elif not can_lower_k(market):
         return
     # the whole intensity, up to 200; elsewhere it counts up to 100 only; deliberate
     step = K_BPS_STEP * amm.curve_update_intensity // 100
@@ -249,12 +269,13 @@ def formulaic_update_k(market: PerpMarket, funding_imbalance_cost: int, facts: C
     new_base, new_quote = get_update_k_result(market, new_sqrt_k, True)
     note_curve_before(amm, facts)
     saved = save_curve(amm)
-    cost = adjust_k_cost_and_update(amm, new_base, new_quote, new_sqrt_k)
-    if not apply_cost_to_market(amm, cost, True):
+    cost = adjust_k_cost_and_update(market, new_base, new_quote, new_sqrt_k)
+    if not apply_cost_to_market(market, cost, True):
         restore_curve(amm, saved)
         return
     # the costing ran on a copy and the fees have changed since: the spreads are recomputed
-    update_spreads(amm, reserve_price(amm))
+    amm.reference_price_offset = saved[SAVED_OFFSET]
+    update_spreads(market, reserve_price(amm), NO_SLOT)
     note_curve_after(market, cost, facts)
 
 
@@ -300,6 +321,8 @@ def note_curve_after(market: PerpMarket, cost: int, facts: CurveFacts) -> None:
 def update_k_by_admin(market: PerpMarket, new_sqrt_k: int, facts: CurveFacts) -> None:
     """Set √k by hand. Raising must cost the protocol, and be paid from the fees above the reserve; cutting must not.
 
+    Drift: half of the exchange fees are reserved.
+    Velocity: nothing is; the AMM may spend all its equity.
     ``InvalidUpdateK``. Source: amm-and-funding.md §5; ``instructions/admin.rs::handle_update_k``.
     """
     amm: AMM = market.amm
@@ -308,13 +331,15 @@ def update_k_by_admin(market: PerpMarket, new_sqrt_k: int, facts: CurveFacts) ->
     price_before = reserve_price(amm)
     new_base, new_quote = get_update_k_result(market, new_sqrt_k, True)
     note_curve_before(amm, facts)
-    cost = adjust_k_cost_and_update(amm, new_base, new_quote, new_sqrt_k)
+    cost = adjust_k_cost_and_update(market, new_base, new_quote, new_sqrt_k)
     if raising and cost < 0:
         raise SettlementError(ErrorCode.InvalidUpdateK)
     if not raising and cost > 0:
         raise SettlementError(ErrorCode.InvalidUpdateK)
     if cost > 0:
-        available = amm.total_fee_minus_distributions - get_total_fee_lower_bound(amm) - amm.total_fee_withdrawn
+        available = amm.total_fee_minus_distributions
+        if market.rulebook != RULEBOOK_VELOCITY:
+            available = available - get_total_fee_lower_bound(amm) - amm.total_fee_withdrawn
         if cost > available:
             raise SettlementError(ErrorCode.InvalidUpdateK)
     if raising and new_sqrt_k >= pow10(_MAX_SQRT_K_EXPONENT):

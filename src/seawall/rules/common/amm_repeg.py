@@ -29,7 +29,7 @@ from seawall.rules.common.amm_k import (
     note_curve_after,
     note_curve_before,
 )
-from seawall.rules.common.oracles import oracle_validity, perp_confidence_multiplier
+from seawall.rules.common.oracles import perp_oracle_validity
 from seawall.state.enums import ORACLE_VALID
 from seawall.state.exchange import ValidityGuardRails
 from seawall.state.facts import CurveFacts
@@ -78,17 +78,18 @@ def calculate_per_peg_cost(quote_asset_reserve: int, terminal_quote_asset_reserv
 
 
 @rule
-def calculate_optimal_peg_and_budget(amm: AMM, price: int, oracle_price: int) -> tuple[int, int, bool]:
+def calculate_optimal_peg_and_budget(market: PerpMarket, price: int, oracle_price: int) -> tuple[int, int, bool]:
     """The peg to aim at, what may be spent on it (quote 1e6), and whether the fees' lower bound is to be checked.
 
     Where the fees do not pay for the oracle price, the peg aims at the edge of half the maximum spread around it, and
     that is paid whatever the fees hold. ``CastingFailure`` for a negative oracle price or a negative cost of that edge.
     Source: amm-and-funding.md §6.1; ``math/repeg.rs::calculate_optimal_peg_and_budget``.
     """
+    amm: AMM = market.amm
     quote = amm.quote_asset_reserve
     base = amm.base_asset_reserve
     target = to_u64(oracle_price)
-    budget = calculate_fee_pool(amm)
+    budget = calculate_fee_pool(market)
     peg = calculate_peg_from_target_price(quote, base, target)
     if budget < max(0, calculate_repeg_cost(amm, peg)):
         half_spread = target * (amm.max_spread // 2) // BID_ASK_SPREAD_PRECISION
@@ -112,6 +113,7 @@ def adjust_amm(market: PerpMarket, optimal_peg: int, budget: int, adjust_k: bool
     """Cost (quote 1e6) and new peg within a budget. May lower k in place to pay for more; the peg is not stored here.
 
     The saving from the lower k is spent on the peg but is no part of the cost; deliberate, it is the program's.
+    Velocity: ``disable_formulaic_k_update`` keeps k where it is.
     ``MathError`` where lowering k leaves nothing to move. Source: amm-and-funding.md §6.1;
     ``math/repeg.rs::adjust_amm``.
     """
@@ -131,7 +133,7 @@ def adjust_amm(market: PerpMarket, optimal_peg: int, budget: int, adjust_k: bool
         or affordable > abs(delta)
     ):
         return calculate_repeg_cost(amm, optimal_peg), optimal_peg
-    if adjust_k and can_lower_k(amm):
+    if adjust_k and not market.disable_formulaic_k_update and can_lower_k(market):
         budget += lower_k(market)
         per_peg_cost = calculate_per_peg_cost(amm.quote_asset_reserve, amm.terminal_quote_asset_reserve)
     step = div_trunc(budget * PRICE_PRECISION, per_peg_cost)
@@ -150,7 +152,7 @@ def lower_k(market: PerpMarket) -> int:
     floor = max(max(0, amm.min_order_size), abs(amm.base_asset_amount_with_amm))
     new_sqrt_k = max(sqrt_k - sqrt_k // _K_CUT, min(sqrt_k, floor))
     new_base, new_quote = get_update_k_result(market, new_sqrt_k, True)
-    return abs(adjust_k_cost_and_update(amm, new_base, new_quote, new_sqrt_k))
+    return abs(adjust_k_cost_and_update(market, new_base, new_quote, new_sqrt_k))
 
 
 # --- by the administrator --------------------------------------------------------------------------------------
@@ -173,16 +175,10 @@ def repeg(
     note_curve_before(amm, facts)
     amm.peg_multiplier = new_peg
     cost = calculate_curve_cost(amm.base_asset_amount_with_amm, value_before, calculate_base_asset_value(amm))
-    validity = oracle_validity(
-        oracle,
-        amm.historical_oracle_data.last_oracle_price_twap,
-        rails,
-        perp_confidence_multiplier(market.contract_tier),
-    )
-    if validity != ORACLE_VALID:
+    if perp_oracle_validity(market, oracle, rails) != ORACLE_VALID:
         raise SettlementError(ErrorCode.InvalidOracle)
     check_repeg_direction(amm, oracle, terminal_before)
-    if not apply_cost_to_market(amm, cost, True):
+    if not apply_cost_to_market(market, cost, True):
         raise SettlementError(ErrorCode.InvalidRepegProfitability)
     note_curve_after(market, cost, facts)
 

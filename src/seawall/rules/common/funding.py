@@ -15,11 +15,8 @@ from seawall.arithmetic import (
     sub_saturating,
     to_i64,
 )
-from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.amm_budget import calculate_fee_pool, get_total_fee_lower_bound
 from seawall.rules.common.amm_curve import NO_DIRECTION, ask_price, bid_price
-from seawall.rules.common.amm_k import formulaic_update_k
 from seawall.rules.common.amm_twaps import (
     perp_sanitize_clamp_denominator,
     update_mark_twap_from_estimates,
@@ -28,10 +25,10 @@ from seawall.rules.common.amm_twaps import (
 from seawall.rules.common.oracles import (
     ACTION_UPDATE_FUNDING,
     is_oracle_valid_for_action,
-    oracle_validity,
-    perp_confidence_multiplier,
+    perp_oracle_validity,
 )
 from seawall.rules.common.perp_positions import update_quote_asset_and_break_even_amount
+from seawall.rules.common.safe_price import safe_oracle_price
 from seawall.rules.common.statistics import calculate_new_twap, on_the_hour_update
 from seawall.state.enums import (
     CONTRACT_TIER_A,
@@ -41,14 +38,12 @@ from seawall.state.enums import (
     PERP_UPDATE_FUNDING,
     SHORT,
 )
-from seawall.state.exchange import OracleGuardRails
+from seawall.state.exchange import OracleGuardRails, ValidityGuardRails
 from seawall.state.facts import FundingPaymentFacts, FundingRateFacts
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.user import PerpPosition, User
 
-FUNDING_OFFSET_DENOMINATOR: Final = 5_000
-"""The oracle TWAP over this is added to the premium: holding a long costs something even without one."""
 _LEAST_DIVERGENCE_LIMIT: Final = 100_000
 
 
@@ -114,69 +109,6 @@ def get_max_price_divergence_for_funding_rate(contract_tier: int, oracle_price_t
 
 
 @rule
-def calculate_funding_rate(
-    mark_price_twap: int, oracle_price_twap: int, funding_period: int, contract_tier: int
-) -> int:
-    """Rate (1e9) of one period from the two TWAPs (1e6): premium and offset, capped, spread over a day's periods.
-
-    ``MathError`` for a period above a day. Source: amm-and-funding.md §7.1 step 3.
-    """
-    periods = TWENTY_FOUR_HOUR // max(ONE_HOUR, funding_period)
-    spread = mark_price_twap - oracle_price_twap + div_trunc(abs(oracle_price_twap), FUNDING_OFFSET_DENOMINATOR)
-    cap = get_max_price_divergence_for_funding_rate(contract_tier, oracle_price_twap)
-    return to_i64(div_trunc(clamp(spread, -cap, cap) * 1_000, periods))
-
-
-@rule
-def calculate_capped_funding_rate(amm: AMM, uncapped_pnl: int, funding_rate: int) -> tuple[int, int]:
-    """What the AMM pays (< 0, quote 1e6) when it may not pay all of its side, and the receivers' rate (1e9).
-
-    It pays at most a third of its available fees; the payers' funding goes to the receivers on top.
-    Source: amm-and-funding.md §7.2; ``math/funding.rs::calculate_capped_funding_rate``.
-    """
-    limit = -(calculate_fee_pool(amm) // 3)
-    if uncapped_pnl >= limit:
-        return uncapped_pnl, funding_rate
-    paying = amm.base_asset_amount_short
-    receiving = amm.base_asset_amount_long
-    if funding_rate > 0:
-        paying = amm.base_asset_amount_long
-        receiving = amm.base_asset_amount_short
-    if receiving == 0:
-        return limit, 0
-    to_receivers = limit - abs(calculate_funding_payment(funding_rate, paying))
-    if to_receivers < 0:
-        to_receivers += 1
-    return limit, div_trunc(to_receivers * 1_000_000_000_000, receiving)
-
-
-@rule
-def calculate_funding_rate_long_short(amm: AMM, funding_rate: int) -> tuple[int, int, int]:
-    """Rates of the longs and the shorts (1e9), and the AMM's uncapped part (quote 1e6); books what the AMM got or paid.
-
-    The uncapped part is returned even where less was paid; deliberate. ``InvalidFundingProfitability`` where paying
-    would eat the reserved fees. Source: amm-and-funding.md §7.2;
-    ``math/funding.rs::calculate_funding_rate_long_short``.
-    """
-    uncapped_pnl = -calculate_funding_payment(funding_rate, amm.base_asset_amount_with_amm)
-    if uncapped_pnl >= 0:
-        amm.total_fee_minus_distributions += uncapped_pnl
-        amm.net_revenue_since_last_funding += to_i64(uncapped_pnl)
-        return funding_rate, funding_rate, uncapped_pnl
-    capped_pnl, capped_rate = calculate_capped_funding_rate(amm, uncapped_pnl, funding_rate)
-    after = amm.total_fee_minus_distributions + capped_pnl
-    if capped_pnl != 0 and after < get_total_fee_lower_bound(amm):
-        raise SettlementError(ErrorCode.InvalidFundingProfitability)
-    amm.total_fee_minus_distributions = after
-    amm.net_revenue_since_last_funding -= to_i64(abs(capped_pnl))
-    if funding_rate < 0:
-        return capped_rate, funding_rate, uncapped_pnl
-    if funding_rate > 0:
-        return funding_rate, capped_rate, uncapped_pnl
-    return funding_rate, funding_rate, uncapped_pnl
-
-
-@rule
 def largest_mark_oracle_divergence(guard_rails: OracleGuardRails) -> int:
     """How far (1e6) the reserve price may be from the oracle's 5-minute TWAP: the guard rail, at least 10 %."""
     return max(guard_rails.price_divergence.mark_oracle_percent_divergence, _LEAST_DIVERGENCE_LIMIT)
@@ -191,12 +123,7 @@ def is_funding_blocked(
     Source: amm-and-funding.md §7.1; ``math/oracle.rs::block_operation``.
     """
     amm: AMM = market.amm
-    validity = oracle_validity(
-        oracle,
-        amm.historical_oracle_data.last_oracle_price_twap,
-        guard_rails.validity,
-        perp_confidence_multiplier(market.contract_tier),
-    )
+    validity = perp_oracle_validity(market, oracle, guard_rails.validity)
     difference = price - amm.historical_oracle_data.last_oracle_price_twap_5min
     divergence = abs(div_trunc(difference * BID_ASK_SPREAD_PRECISION, price))
     if market.paused_operations & PERP_UPDATE_FUNDING != 0:
@@ -210,7 +137,7 @@ def is_funding_blocked(
 
 
 @rule
-def update_funding_rate(
+def is_funding_due(
     market: PerpMarket,
     oracle: OraclePriceData,
     guard_rails: OracleGuardRails,
@@ -218,45 +145,95 @@ def update_funding_rate(
     funding_paused: bool,
     now: int,
     slot: int,
-    facts: FundingRateFacts,
 ) -> bool:
-    """Update the funding rate at reserve price ``price`` if it is due; whether it was.
+    """Whether the funding rate is to be updated now, at reserve price ``price``.
 
-    ``funding_paused``: the exchange's pause bit. ``InvalidFundingProfitability``, ``MathError``.
-    Source: amm-and-funding.md §7.1; ``controller/funding.rs::update_funding_rate``.
+    ``funding_paused``: the exchange's pause bit. Source: amm-and-funding.md §7.1.
     """
     amm: AMM = market.amm
     blocked = is_funding_blocked(market, oracle, guard_rails, price, slot)
-    if funding_paused or blocked or on_the_hour_update(now, amm.last_funding_rate_ts, amm.funding_period) != 0:
+    if funding_paused or blocked:
         return False
+    return on_the_hour_update(now, amm.last_funding_rate_ts, amm.funding_period) == 0
+
+
+@rule
+def update_twaps_for_funding(
+    market: PerpMarket, oracle: OraclePriceData, rails: ValidityGuardRails, price: int, now: int, slot: int
+) -> tuple[int, int]:
+    """Take oracle and mark into the TWAPs as funding samples them; the oracle's and the mark's 1-hour TWAP (1e6).
+
+    The mark's sample is the AMM's quote on the side of its wider spread. Source: amm-and-funding.md §7.1 steps 1-2.
+    """
+    amm: AMM = market.amm
     clamp_denominator = perp_sanitize_clamp_denominator(market.contract_tier)
-    oracle_price_twap = update_oracle_price_twap(amm, now, oracle, price, clamp_denominator)
+    safe_price, safe_confidence, _ = safe_oracle_price(market, oracle, rails, slot)
+    oracle_price_twap = update_oracle_price_twap(
+        market, now, oracle, price, clamp_denominator, safe_price, safe_confidence
+    )
     trade_price = price
     direction = NO_DIRECTION
     if amm.long_spread > amm.short_spread:
-        trade_price = ask_price(amm, price)
+        trade_price = ask_price(market, price)
         direction = LONG
     elif amm.long_spread < amm.short_spread:
-        trade_price = bid_price(amm, price)
+        trade_price = bid_price(market, price)
         direction = SHORT
-    mark_price_twap = update_mark_twap_from_estimates(amm, now, trade_price, direction, clamp_denominator)
-    rate = calculate_funding_rate(mark_price_twap, oracle_price_twap, amm.funding_period, market.contract_tier)
-    rate_long, rate_short, uncapped_pnl = calculate_funding_rate_long_short(amm, rate)
-    if amm.curve_update_intensity > 0:
-        formulaic_update_k(market, -uncapped_pnl, facts.curve)
-    amm.cumulative_funding_rate_long += rate_long
-    amm.cumulative_funding_rate_short += rate_short
+    mark_price_twap = update_mark_twap_from_estimates(market, now, trade_price, direction, clamp_denominator)
+    return oracle_price_twap, mark_price_twap
+
+
+@rule
+def cap_and_spread_premium(premium: int, oracle_price_twap: int, funding_period: int, contract_tier: int) -> int:
+    """Rate (1e9) of one period from a day's premium (1e6): capped, and spread over the day's periods.
+
+    ``MathError`` for a period above a day. Source: amm-and-funding.md §7.1 step 3.
+    """
+    periods = TWENTY_FOUR_HOUR // max(ONE_HOUR, funding_period)
+    cap = get_max_price_divergence_for_funding_rate(contract_tier, oracle_price_twap)
+    return to_i64(div_trunc(clamp(premium, -cap, cap) * 1_000, periods))
+
+
+@rule
+def get_capped_rate_of_receivers(amm: AMM, limit: int, funding_rate: int) -> int:
+    """Rate (1e9) of the side that is owed funding where the AMM pays only ``limit`` (≤ 0, quote 1e6).
+
+    The payers' funding goes to the receivers on top. Source: amm-and-funding.md §7.2;
+    ``math/funding.rs::calculate_capped_funding_rate``.
+    """
+    paying = amm.base_asset_amount_short
+    receiving = amm.base_asset_amount_long
+    if funding_rate > 0:
+        paying = amm.base_asset_amount_long
+        receiving = amm.base_asset_amount_short
+    if receiving == 0:
+        return 0
+    to_receivers = limit - abs(calculate_funding_payment(funding_rate, paying))
+    if to_receivers < 0:
+        to_receivers += 1
+    return div_trunc(to_receivers * 1_000_000_000_000, receiving)
+
+
+@rule
+def rates_of_both_sides(funding_rate: int, receivers_rate: int) -> tuple[int, int]:
+    """Rates of the longs and of the shorts (1e9): the payers' is the funding rate."""
+    if funding_rate < 0:
+        return receivers_rate, funding_rate
+    if funding_rate > 0:
+        return funding_rate, receivers_rate
+    return funding_rate, funding_rate
+
+
+@rule
+def store_funding_rates(amm: AMM, rate: int, rate_long: int, rate_short: int, now: int) -> None:
+    """Store the rates of an update (1e9), the mean over a day with them, and its time."""
     amm.last_24h_avg_funding_rate = calculate_new_twap(
         rate, now, amm.last_24h_avg_funding_rate, amm.last_funding_rate_ts, TWENTY_FOUR_HOUR
     )
     amm.last_funding_rate = rate
     amm.last_funding_rate_long = to_i64(rate_long)
     amm.last_funding_rate_short = to_i64(rate_short)
-    amm.net_unsettled_funding_pnl -= to_i64(uncapped_pnl)
     amm.last_funding_rate_ts = now
-    note_funding_rate(market, mark_price_twap, oracle_price_twap, facts)
-    amm.net_revenue_since_last_funding = 0
-    return True
 
 
 @rule

@@ -98,9 +98,9 @@ def get_fallback_price(
     amm = market.amm
     if calculate_amm_available_liquidity(amm, direction) >= amm.min_order_size:
         if direction == LONG:
-            price = ask_price(amm, reserve_price_before)
+            price = ask_price(market, reserve_price_before)
             return price + div_trunc(price, clamp(seconds_to_expiry * 20, 100, 200))
-        price = bid_price(amm, reserve_price_before)
+        price = bid_price(market, reserve_price_before)
         return price - div_trunc(price, clamp(seconds_to_expiry * 20, 100, 200))
     oracle_twap = amm.historical_oracle_data.last_oracle_price_twap
     buffer = div_trunc(oracle_price, clamp(seconds_to_expiry * 2, 10, 50))
@@ -372,9 +372,9 @@ def trade_with_amm(
     amm = market.amm
     direction = order.direction
     validate_amm_account_for_fill(amm, direction)
-    trade_price = quoted_price(amm, reserve_price_before, direction)
+    trade_price = quoted_price(market, reserve_price_before, direction)
     clamp_denominator = perp_sanitize_clamp_denominator(market.contract_tier)
-    update_mark_twap_from_estimates(amm, now, trade_price, direction, clamp_denominator)
+    update_mark_twap_from_estimates(market, now, trade_price, direction, clamp_denominator)
     quote, surplus = swap_base_asset(amm, base_asset_amount, direction)
     if fixed_price != NO_LIMIT:
         fixed_quote = calculate_quote_asset_amount_for_maker_order(
@@ -391,7 +391,7 @@ def trade_with_amm(
     amm.base_asset_amount_with_amm = amm.base_asset_amount_with_amm + delta
     if abs(amm.base_asset_amount_with_amm) > MAX_BASE_ASSET_AMOUNT_WITH_AMM:
         raise SettlementError(ErrorCode.InvalidAmmDetected)
-    update_spread_reserves(amm)
+    update_spread_reserves(market)
     if limit_price != NO_LIMIT:
         validate_fill_price(quote, base_asset_amount, direction, limit_price, not order.post_only)
     facts.base_asset_amount = base_asset_amount

@@ -11,20 +11,26 @@ def calculate_weighted_average(new: int, old: int, new_weight: int, old_weight: 
     The bias compares the weighted products, not the prices; deliberate, it is the program's.
     Source: balances.md §5; ``math/stats.rs::calculate_weighted_average``.
     """
+    bias = 0
+    if old_weight > 1:
+        new_part = new * new_weight
+        old_part = old * old_weight
+        if old_part < new_part:
+            bias = -1
+        elif old_part > new_part:
+            bias = 1
+    return calculate_average_with_bias(new, old, new_weight, old_weight, bias)
+
+
+@rule
+def calculate_average_with_bias(new: int, old: int, new_weight: int, old_weight: int, bias: int) -> int:
+    """As ``calculate_weighted_average``, pulled by a given unit (−1, 0, 1) instead."""
     weight = checked_i64(new_weight + old_weight)
     if new_weight == 0:
         return old
     if old_weight == 0:
         return new
-    new_part = new * new_weight
-    old_part = old * old_weight
-    bias = 0
-    if old_weight > 1:
-        if old_part < new_part:
-            bias = -1
-        elif old_part > new_part:
-            bias = 1
-    average = to_i64(div_trunc(new_part + old_part, weight))
+    average = to_i64(div_trunc(new * new_weight + old * old_weight, weight))
     if average == 0 and bias < 0:
         return average
     return average + bias

@@ -92,7 +92,7 @@ def validate_quote_sources_exhausted(
     validate_market_in_deficit(market, spot_market, facts)
     note_excess_user_pnl(market, facts)
     note_insurance_caps(market, spot_market, sub_saturating(insurance_vault_amount, 1), facts)
-    kept = max(get_fee_pool_target(market.amm), calculate_reserved_fees(market.amm))
+    kept = max(get_fee_pool_target(market.amm), calculate_reserved_fees(market))
     if get_pool_token_amount(market.amm.fee_pool, spot_market) > max(kept, 0):
         raise SettlementError(ErrorCode.QuoteSourcesNotExhausted)
     if not is_insurance_exhausted(facts):

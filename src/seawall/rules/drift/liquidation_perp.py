@@ -6,7 +6,6 @@ Source: liquidation.md §4; ``controller/liquidation.rs::liquidate_perp``.
 from seawall.arithmetic import U32_MAX, to_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.fees import update_maker_volume_30d, update_taker_volume_30d
 from seawall.rules.common.liquidation_math import (
     calculate_base_asset_amount_to_cover_margin_shortage,
@@ -18,6 +17,7 @@ from seawall.rules.common.liquidation_steps import (
     check_perp_liquidation_not_paused,
     check_price_near_twap,
     largest_perp_transfer,
+    refresh_and_check_validity,
     settle_funding_of_position,
     transfer_perp_position,
     validate_perp_limit_price,
@@ -25,7 +25,6 @@ from seawall.rules.common.liquidation_steps import (
 from seawall.rules.common.margin import TRACK_PERP, margin_shortage, tracked_market_margin_shortage
 from seawall.rules.common.margin_weights import get_margin_ratio
 from seawall.rules.common.open_orders import standardize_base_asset_amount
-from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action, perp_oracle_validity
 from seawall.rules.common.perp_margin import worst_case_base_asset_amount
 from seawall.rules.common.perp_positions import (
     force_get_perp_position_index,
@@ -41,31 +40,13 @@ from seawall.rules.drift.liquidation import (
     leave_or_refuse,
     leaves_after_cancelling,
 )
-from seawall.state.enums import MARGIN_MAINTENANCE, STATUS_SETTLEMENT
-from seawall.state.exchange import OracleGuardRails, State
+from seawall.state.enums import MARGIN_MAINTENANCE
+from seawall.state.exchange import State
 from seawall.state.facts import FundingPaymentFacts, LiquidationFacts, MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import PerpPosition, User, UserStats
-
-
-@rule
-def refresh_and_check_validity(
-    market: PerpMarket, oracle: OraclePriceData, guard_rails: OracleGuardRails, now: int, slot: int
-) -> int:
-    """Refresh the AMM, then judge the price against the TWAP just updated; the price (1e6) to liquidate at.
-
-    In Settlement that is the expiry price, but the oracle is judged all the same: deliberate. ``InvalidOracle``.
-    Source: liquidation.md §4 steps 8-9; ``controller/repeg.rs::update_amm_and_check_validity``.
-    """
-    update_amm(market, oracle, guard_rails, now, slot)
-    validity = perp_oracle_validity(market, oracle, guard_rails.validity)
-    if not is_oracle_valid_for_action(validity, ACTION_LIQUIDATE):
-        raise SettlementError(ErrorCode.InvalidOracle)
-    if market.status == STATUS_SETTLEMENT:
-        return market.expiry_price
-    return oracle.price
 
 
 @rule

@@ -89,7 +89,7 @@ def refill_fee_pool(market: PerpMarket, spot_market: SpotMarket, facts: PoolUpda
 
     It can follow step A in the same call. ``MathError`` where more was withdrawn than reserved.
     """
-    floor = calculate_reserved_fees(market.amm)
+    floor = calculate_reserved_fees(market)
     held = get_pool_token_amount(market.amm.fee_pool, spot_market)
     if held >= floor:
         return

@@ -9,14 +9,6 @@ from seawall.state.perp_market import AMM
 
 
 @rule
-def attest_sample(amm: AMM, oracle: OraclePriceData, slot: int) -> None:
-    """Remember the sample that this refresh used: price and confidence (1e6), and the slot it was posted in."""
-    amm.attested_oracle_price = oracle.price
-    amm.attested_oracle_confidence = oracle.confidence
-    amm.attested_oracle_slot = max(0, slot - oracle.delay)
-
-
-@rule
 def is_sample_attested(amm: AMM, oracle: OraclePriceData, slot: int) -> bool:
     """Whether the AMM was refreshed in this slot with this very sample, and found it good enough to trade on."""
     if not amm.last_oracle_valid or amm.last_update_slot != slot:
