@@ -60,11 +60,11 @@ def initialize_stake(tx: Transaction, ix: InitializeInsuranceFundStake) -> None:
 
     Its base is 0, whatever the fund's: deliberate, the first stake catches up. Source: insurance.md §4.1.
     """
-    authority = _stake_authority(tx, ix.authority)
+    authority = stake_authority(tx, ix.authority)
     tx.user_stats(authority)
     market = tx.spot_market(ix.market_index)
     tx.add_stake(InsuranceFundStake(authority=authority, market_index=ix.market_index, last_valid_ts=tx.now))
-    _require_operation(market, IF_INIT, "Init")
+    require_insurance_operation(market, IF_INIT, "Init")
 
 
 def add_stake(tx: Transaction, ix: AddInsuranceFundStake) -> None:
@@ -74,17 +74,11 @@ def add_stake(tx: Transaction, ix: AddInsuranceFundStake) -> None:
     ``IFWithdrawRequestInProgress``, the revenue settlement's errors, ``SpotMarketVaultInvariantViolated``,
     ``InvalidIFForNewStakes``, ``InvalidIFRebase``, ``TokenInsufficientFunds``. Source: insurance.md §4.2.
     """
-    authority = _stake_authority(tx, ix.authority)
+    authority = stake_authority(tx, ix.authority)
     index = ix.market_index
     stake = tx.write_stake(authority, index)
     stats = tx.write_user_stats(authority)
-    if ix.amount == 0:
-        raise SettlementError(ErrorCode.InsufficientDeposit)
-    _require_operation(tx.spot_market(index), IF_ADD, "Add")
-    if tx.spot_market(index).status == STATUS_INITIALIZED:
-        raise SettlementError(ErrorCode.InvalidSpotMarketState)
-    if stake.last_withdraw_request_shares != 0 or stake.last_withdraw_request_value != 0:
-        _refuse_request_in_progress(stake)
+    require_may_add(tx, ix, stake)
     attempt_settle_revenue(tx, index)
     market = tx.write_spot_market(index)
     vaults = tx.vaults(index)
@@ -95,6 +89,23 @@ def add_stake(tx: Transaction, ix: AddInsuranceFundStake) -> None:
     tx.stake_tokens(authority, index, ix.amount)
 
 
+def require_may_add(tx: Transaction, ix: AddInsuranceFundStake, stake: InsuranceFundStake) -> None:
+    """What is asked before anything is settled for a stake.
+
+    ``InsufficientDeposit``, ``InsuranceFundOperationPaused``, ``InvalidSpotMarketState``,
+    ``IFWithdrawRequestInProgress``.
+    """
+    if ix.amount == 0:
+        raise SettlementError(ErrorCode.InsufficientDeposit)
+    market = tx.spot_market(ix.market_index)
+    require_insurance_operation(market, IF_ADD, "Add")
+    if market.status == STATUS_INITIALIZED:
+        raise SettlementError(ErrorCode.InvalidSpotMarketState)
+    if stake.last_withdraw_request_value != 0:
+        refuse_request_in_progress(stake)
+    require_no_request(stake)
+
+
 def request_remove_stake(tx: Transaction, ix: RequestRemoveInsuranceFundStake) -> None:
     """Lock shares worth ``amount`` and freeze their value.
 
@@ -102,15 +113,13 @@ def request_remove_stake(tx: Transaction, ix: RequestRemoveInsuranceFundStake) -
     ``IFWithdrawRequestTooSmall``, ``InvalidIFRebase``, ``InsufficientIFShares``, ``InvalidInsuranceUnstakeSize``,
     ``InvalidIFUnstakeSize``. Source: insurance.md §4.3.
     """
-    authority = _stake_authority(tx, ix.authority)
+    authority = stake_authority(tx, ix.authority)
     index = ix.market_index
     stake = tx.write_stake(authority, index)
     stats = tx.write_user_stats(authority)
     market = tx.write_spot_market(index)
-    _require_operation(market, IF_REQUEST_REMOVE, "RequestRemove")
-    # a frozen value alone does not stop a new request: deliberate, it is the program's
-    if stake.last_withdraw_request_shares != 0:
-        _refuse_request_in_progress(stake)
+    require_insurance_operation(market, IF_REQUEST_REMOVE, "RequestRemove")
+    require_no_request(stake)
     vault = tx.vaults(index).insurance_fund_vault
     n_shares = calculate_requested_if_shares(ix.amount, vault, stake, market)
     facts = StakeFacts()
@@ -124,7 +133,7 @@ def cancel_request_remove_stake(tx: Transaction, ix: CancelRequestRemoveInsuranc
     ``NoIFWithdrawRequestInProgress``, ``InvalidIFRebase``, ``InvalidIFUnstakeCancel``, ``InvalidIFSharesDetected``.
     Source: insurance.md §4.4.
     """
-    authority = _stake_authority(tx, ix.authority)
+    authority = stake_authority(tx, ix.authority)
     index = ix.market_index
     stake = tx.write_stake(authority, index)
     stats = tx.write_user_stats(authority)
@@ -137,6 +146,11 @@ def cancel_request_remove_stake(tx: Transaction, ix: CancelRequestRemoveInsuranc
         tx.vaults(index).insurance_fund_vault, stake, stats, market, tx.now, facts
     )
     emit_stake(tx, "UnstakeCancelRequest", authority, index, facts)
+    note_forfeited(tx, facts, requested)
+
+
+def note_forfeited(tx: Transaction, facts: StakeFacts, requested: int) -> None:
+    """Say which part of the ``requested`` shares a cancellation burned, if any."""
     if facts.forfeited_shares > 0:
         tx.limit(
             "shares_forfeited", facts.forfeited_shares, requested,
@@ -151,18 +165,25 @@ def remove_stake(tx: Transaction, ix: RemoveInsuranceFundStake) -> None:
     ``TryingToRemoveLiquidityTooFast``, ``InvalidIFRebase``, ``InvalidIFUnstake``, ``InsufficientIFShares``,
     ``InvalidIFSharesDetected``, ``InvalidIFDetected``, ``SpotMarketVaultInvariantViolated``. Source: insurance.md §4.5.
     """
-    authority = _stake_authority(tx, ix.authority)
+    authority = stake_authority(tx, ix.authority)
     index = ix.market_index
     stake = tx.write_stake(authority, index)
     stats = tx.write_user_stats(authority)
     market = tx.write_spot_market(index)
     require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
-    _require_operation(market, IF_REMOVE, "Remove")
-    if not is_healthy_utilization(market):
-        _refuse_utilization(tx, market)
+    require_insurance_operation(market, IF_REMOVE, "Remove")
+    require_healthy_utilization(tx, market)
     frozen_value = stake.last_withdraw_request_value
     facts = StakeFacts()
     amount = remove_insurance_fund_stake(tx.vaults(index).insurance_fund_vault, stake, stats, market, tx.now, facts)
+    pay_out_stake(tx, authority, market, amount, frozen_value, facts)
+
+
+def pay_out_stake(
+    tx: Transaction, authority: bytes, market: SpotMarket, amount: int, frozen_value: int, facts: StakeFacts
+) -> None:
+    """Tell of a removal, and move its tokens; ``InvalidIFDetected``, ``SpotMarketVaultInvariantViolated``."""
+    index = market.market_index
     emit_stake(tx, "Unstake", authority, index, facts)
     if frozen_value < facts.share_value:
         tx.limit(
@@ -181,7 +202,7 @@ def remove_stake(tx: Transaction, ix: RemoveInsuranceFundStake) -> None:
 
 def refresh_stake_statistics(tx: Transaction, ix: UpdateUserQuoteAssetInsuranceStake) -> None:
     """Write the quote stake's present value into the statistics; ``InvalidIFRebase``. Source: insurance.md §4.6."""
-    authority = _stake_authority(tx, ix.authority)
+    authority = stake_authority(tx, ix.authority)
     stake = tx.stake(authority, QUOTE_SPOT_MARKET_INDEX)
     vault = tx.vaults(QUOTE_SPOT_MARKET_INDEX).insurance_fund_vault
     update_user_stats_if_stake(vault, stake, tx.write_user_stats(authority), tx.spot_market(QUOTE_SPOT_MARKET_INDEX))
@@ -309,13 +330,15 @@ def emit_stake(tx: Transaction, action: str, authority: bytes, market_index: int
     )
 
 
-def _stake_authority(tx: Transaction, text: str) -> bytes:
+def stake_authority(tx: Transaction, text: str) -> bytes:
+    """The authority of a stake, which must sign."""
     authority = key_from_text(text)
     tx.require_signer(authority, "authority of the stake")
     return authority
 
 
-def _require_operation(market: SpotMarket, bit: int, name: str) -> None:
+def require_insurance_operation(market: SpotMarket, bit: int, name: str) -> None:
+    """``InsuranceFundOperationPaused`` while the market's insurance operation is paused."""
     if market.if_paused_operations & bit != 0:
         raise SettlementError(
             ErrorCode.InsuranceFundOperationPaused,
@@ -324,7 +347,17 @@ def _require_operation(market: SpotMarket, bit: int, name: str) -> None:
         )
 
 
-def _refuse_request_in_progress(stake: InsuranceFundStake) -> NoReturn:
+def require_no_request(stake: InsuranceFundStake) -> None:
+    """``IFWithdrawRequestInProgress`` while shares are requested.
+
+    A frozen value alone does not stop a new request: deliberate, it is the program's.
+    """
+    if stake.last_withdraw_request_shares != 0:
+        refuse_request_in_progress(stake)
+
+
+def refuse_request_in_progress(stake: InsuranceFundStake) -> NoReturn:
+    """``IFWithdrawRequestInProgress``, with what is requested."""
     raise SettlementError(
         ErrorCode.IFWithdrawRequestInProgress,
         f"a request for {stake.last_withdraw_request_shares} shares, worth {stake.last_withdraw_request_value} "
@@ -333,7 +366,10 @@ def _refuse_request_in_progress(stake: InsuranceFundStake) -> NoReturn:
     )
 
 
-def _refuse_utilization(tx: Transaction, market: SpotMarket) -> NoReturn:
+def require_healthy_utilization(tx: Transaction, market: SpotMarket) -> None:
+    """``SpotMarketInsufficientDeposits`` while too much of the market's deposits is lent out."""
+    if is_healthy_utilization(market):
+        return
     utilization = calculate_spot_market_utilization(market)
     most = healthy_utilization(market)
     note = f"utilization {utilization}, its TWAP {market.utilization_twap} (1e6)"

@@ -16,6 +16,7 @@ from seawall.instructions.insurance import (
 )
 from seawall.keys import key_from_text
 from seawall.rules.common.insurance_shares import get_protocol_shares, vault_amount_to_if_shares
+from seawall.rules.velocity.receivable import get_insurance_fund_nav
 from seawall.state.insurance import InsuranceFundStake
 
 Stakes = (
@@ -27,15 +28,20 @@ Stakes = (
 )
 
 
-def _stored_stake(tx: Transaction, authority: str, market_index: int) -> InsuranceFundStake:
+def stored_stake(tx: Transaction, authority: str, market_index: int) -> InsuranceFundStake:
     """The stake as it was before the refused instruction touched it."""
     table = tx.store.stakes
     return table.read(table.index[key_from_text(authority) + market_index.to_bytes(2, "little")])
 
 
+def fund_value(tx: Transaction, market_index: int) -> int:
+    """Tokens that all shares of a fund are worth together. (Drift never has a receivable.)"""
+    return get_insurance_fund_nav(tx.spot_market(market_index), tx.vaults(market_index).insurance_fund_vault)
+
+
 def _too_fast(tx: Transaction, ix: RemoveInsuranceFundStake) -> Explanation:
     fund = tx.spot_market(ix.market_index).insurance_fund
-    requested = _stored_stake(tx, ix.authority, ix.market_index).last_withdraw_request_ts
+    requested = stored_stake(tx, ix.authority, ix.market_index).last_withdraw_request_ts
     ends = requested + fund.unstaking_period
     limit = Limit("unstaking_period", fund.unstaking_period, tx.now - requested, f"the cooldown ends at {ends}")
     return (
@@ -46,7 +52,7 @@ def _too_fast(tx: Transaction, ix: RemoveInsuranceFundStake) -> Explanation:
 
 
 def _nothing_requested(tx: Transaction, ix: RemoveInsuranceFundStake) -> Explanation:
-    stake = _stored_stake(tx, ix.authority, ix.market_index)
+    stake = stored_stake(tx, ix.authority, ix.market_index)
     if stake.last_withdraw_request_shares != 0:
         return (
             f"a rebase of the fund rounded the requested {stake.last_withdraw_request_shares} shares to 0",
@@ -68,14 +74,14 @@ def _insufficient_shares(
         owned = get_protocol_shares(fund)
         limit = Limit("protocol_shares", owned, ix.shares, "shares that no staker owns")
         return f"the protocol owns {owned} shares, {ix.shares} were asked", f"at most {owned} shares", [limit]
-    stake = _stored_stake(tx, ix.authority, ix.market_index)
-    vault = tx.vaults(ix.market_index).insurance_fund_vault
+    stake = stored_stake(tx, ix.authority, ix.market_index)
+    value = fund_value(tx, ix.market_index)
     if isinstance(ix, RemoveInsuranceFundStake):
         asked = stake.last_withdraw_request_shares
         passing = "a new, smaller request"
     else:
-        asked = vault_amount_to_if_shares(ix.amount, fund.total_shares, vault)
-        most = _largest_request(stake.if_shares, fund.total_shares, vault)
+        asked = vault_amount_to_if_shares(ix.amount, fund.total_shares, value)
+        most = _largest_request(stake.if_shares, fund.total_shares, value)
         passing = f"an amount of at most {most} tokens" if most > 0 else "the same after add_insurance_fund_stake"
     limit = Limit("if_shares", stake.if_shares, asked, "shares of the stake")
     return f"the stake has {stake.if_shares} shares, {asked} were asked", passing, [limit]
@@ -93,10 +99,9 @@ def _largest_request(if_shares: int, total_shares: int, vault: int) -> int:
 
 def _too_small(tx: Transaction, ix: RequestRemoveInsuranceFundStake) -> Explanation:
     fund = tx.spot_market(ix.market_index).insurance_fund
-    vault = tx.vaults(ix.market_index).insurance_fund_vault
     if fund.total_shares == 0:
         return "the fund has no shares", "", []
-    least = -(-vault // fund.total_shares)
+    least = div_ceil(fund_value(tx, ix.market_index), fund.total_shares)
     return (
         f"{ix.amount} tokens are less than one share, which costs {least}",
         f"an amount of at least {max(least, 1)}",
@@ -106,7 +111,7 @@ def _too_small(tx: Transaction, ix: RequestRemoveInsuranceFundStake) -> Explanat
 
 def _other_base(tx: Transaction, ix: Stakes | UpdateUserQuoteAssetInsuranceStake) -> Explanation:
     index = 0 if isinstance(ix, UpdateUserQuoteAssetInsuranceStake) else ix.market_index
-    stake = _stored_stake(tx, ix.authority, index)
+    stake = stored_stake(tx, ix.authority, index)
     base = tx.spot_market(index).insurance_fund.shares_base
     return (
         f"the stake's shares are in base {stake.if_base}, the fund's in base {base}",
@@ -125,7 +130,7 @@ def _empty_fund(tx: Transaction, ix: AddInsuranceFundStake) -> Explanation:
 
 
 def _cancelled_nothing(tx: Transaction, ix: CancelRequestRemoveInsuranceFundStake) -> Explanation:
-    requested = _stored_stake(tx, ix.authority, ix.market_index).last_withdraw_request_shares
+    requested = stored_stake(tx, ix.authority, ix.market_index).last_withdraw_request_shares
     return (
         f"a rebase of the fund rounded the requested {requested} shares to 0",
         "a new request_remove_insurance_fund_stake clears the way",

@@ -12,7 +12,7 @@ from seawall.instructions.revenue import SettleRevenueToInsuranceFund
 from seawall.rules.common.revenue import calculate_revenue_to_settle, seconds_until_revenue_settle
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
 from seawall.rules.drift.revenue import attempt_settle_revenue_to_insurance_fund, settle_revenue_to_insurance_fund
-from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED
+from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED, RULEBOOK_VELOCITY
 from seawall.state.facts import InterestFacts, RevenueSettleFacts
 
 
@@ -25,7 +25,7 @@ def settle_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> None:
     require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
     index = ix.spot_market_index
     market = tx.write_spot_market(index)
-    _require_due(tx, index)
+    require_revenue_due(tx, index)
     vaults = tx.vaults(index)
     interest = InterestFacts()
     facts = RevenueSettleFacts()
@@ -38,7 +38,8 @@ def settle_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> None:
     validate_spot_market_vault_amount(market, tx.vaults(index).spot_vault)
 
 
-def _require_due(tx: Transaction, market_index: int) -> None:
+def require_revenue_due(tx: Transaction, market_index: int) -> None:
+    """``RevenueSettingsCannotSettleToIF`` unless revenue settles, and may settle now."""
     fund = tx.spot_market(market_index).insurance_fund
     if fund.revenue_settle_period <= 0:
         raise SettlementError(
@@ -101,15 +102,19 @@ def emit_insurance_fund(
     total_if_shares_before: int,
     total_if_shares_after: int,
 ) -> None:
-    """InsuranceFundRecord: tokens that reached the fund of a spot market, or (negative) left it for a perp market."""
+    """InsuranceFundRecord: tokens that reached the fund of a spot market, or (negative) left it for a perp market.
+
+    Velocity's fund has one factor, which stands in both fields.
+    """
     fund = tx.spot_market(market_index).insurance_fund
+    velocity = tx.state.rulebook == RULEBOOK_VELOCITY
     tx.emit(
         "InsuranceFundRecord",
         ts=tx.now,
         spot_market_index=market_index,
         perp_market_index=perp_market_index,
-        user_if_factor=fund.user_factor,
-        total_if_factor=fund.total_factor,
+        user_if_factor=fund.if_fee_factor if velocity else fund.user_factor,
+        total_if_factor=fund.if_fee_factor if velocity else fund.total_factor,
         vault_amount_before=vault_amount_before,
         insurance_vault_amount_before=insurance_vault_amount_before,
         total_if_shares_before=total_if_shares_before,
@@ -148,14 +153,18 @@ def revenue_limits(facts: RevenueSettleFacts) -> list[Limit]:
 
 
 def _explain_no_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> Explanation:
-    index = ix.spot_market_index
-    market = tx.spot_market(index)
-    vaults = tx.vaults(index)
+    vaults = tx.vaults(ix.spot_market_index)
     facts = RevenueSettleFacts()
+    market = tx.spot_market(ix.spot_market_index)
     calculate_revenue_to_settle(vaults.spot_vault, vaults.insurance_fund_vault, 0, market, facts)
+    return word_no_revenue(ix.spot_market_index, facts)
+
+
+def word_no_revenue(market_index: int, facts: RevenueSettleFacts) -> Explanation:
+    """Why nothing settles, from the caps that were looked at."""
     limits = revenue_limits(facts)
     if facts.revenue_pool == 0:
-        return f"the revenue pool of spot market {index} is empty", "the same once revenue has come in", limits
+        return f"the revenue pool of spot market {market_index} is empty", "the same once revenue has come in", limits
     if facts.available == 0:
         claim = facts.depositors_claim
         return (
@@ -170,7 +179,7 @@ def _explain_no_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> Ex
             limits,
         )
     return (
-        f"{facts.tenth} tokens could settle, but the APR cap on a vault of {vaults.insurance_fund_vault} is 0",
+        f"{facts.tenth} tokens could settle, but the APR cap on a vault of {facts.apr_base} is 0",
         "the same once the insurance fund's vault holds more",
         limits,
     )

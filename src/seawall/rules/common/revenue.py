@@ -62,6 +62,7 @@ def calculate_revenue_to_settle(
     if fund.user_shares > 0:
         facts.has_stakers = True
         facts.tenth = revenue // 10
+        facts.apr_base = fund_value
         facts.apr_cap = calculate_apr_cap(fund_value, fund.revenue_settle_period)
         revenue = min(facts.tenth, facts.apr_cap)
     return to_u64(revenue)
