@@ -25,17 +25,15 @@ from seawall.rules.common.margin import (
 )
 from seawall.rules.common.spot_positions import force_get_spot_position_index
 from seawall.rules.common.user_balances import (
-    charge_withdraw_fee,
     deposit_into_user,
     increment_total_deposits,
     is_borrow,
-    qualifies_for_withdraw_fee,
     validate_deposit_allowed,
-    withdraw_from_user,
     withdraw_within_limits,
 )
 from seawall.rules.common.user_status import is_bankrupt, update_last_active_slot
 from seawall.rules.common.vaults import validate_max_token_deposits_and_borrows, validate_spot_market_vault_amount
+from seawall.rules.drift.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,

@@ -29,7 +29,6 @@ from seawall.rules.common.spot_positions import (
     force_get_spot_position_index,
     get_spot_position_index,
 )
-from seawall.rules.common.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
 from seawall.rules.common.withdraw_limits import (
@@ -37,6 +36,7 @@ from seawall.rules.common.withdraw_limits import (
     max_borrow_by_twap,
     min_deposit_by_twap,
 )
+from seawall.rules.drift.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,
