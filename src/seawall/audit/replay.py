@@ -14,22 +14,24 @@ from typing import NamedTuple
 import msgspec
 
 from seawall.audit.conservation import History, check_state
+from seawall.audit.signatures import Signatures
 from seawall.engine.machine import Machine
 from seawall.engine.receipts import Limit, Receipt, decode_receipt, encode_receipt
 from seawall.engine.recovery import reexecute
 from seawall.engine.results import FINGERPRINT, decode_results, fingerprint, verified_results
 from seawall.ledger.errors import JournalDamaged, ReplayDiffers
 from seawall.ledger.journal import START, Entry, Journal, Tip, tip_of, verified
+from seawall.ledger.location import open_journal
 from seawall.ledger.snapshots import Header, read_header, snapshots
-from seawall.ledger.sqlite import SqliteJournal
 
 
 class Replayed(NamedTuple):
     """What a replay found: the machine at the end, the journal's tip, how many instructions were refused.
 
     ``snapshots`` are the sequence numbers at which a snapshot's state root was compared, and equal; ``reworded`` the
-    entries whose outcome is the same but explained in other words, by another version of Seawall; ``findings`` what is
-    not accounted for (empty: nothing).
+    entries whose outcome is the same but explained in other words, by another version of Seawall; ``signed`` how many
+    entries carry their signer's signature, all of them checked; ``findings`` what is not accounted for, or not signed
+    by whom it says (empty: nothing).
     """
 
     machine: Machine
@@ -37,6 +39,7 @@ class Replayed(NamedTuple):
     refused: int
     snapshots: list[int]
     reworded: list[int]
+    signed: int
     history: History
     findings: list[str]
 
@@ -57,12 +60,12 @@ def replay_venue(path: str | os.PathLike[str], progress: Callable[[int], None] |
 
 
 @contextmanager
-def checked_journal(path: str | os.PathLike[str]) -> Iterator[tuple[SqliteJournal, list[Header]]]:
-    """The journal of the venue stored at ``path``, SQLite's structures checked, and the headers of its snapshots."""
-    journal = SqliteJournal(path, read_only=True)
+def checked_journal(path: str | os.PathLike[str]) -> Iterator[tuple[Journal, list[Header]]]:
+    """The journal of the venue stored at ``path``, its store checked, and the headers of its snapshots."""
+    journal, beside = open_journal(path, read_only=True)
     try:
         journal.check_whole()
-        yield journal, [read_header(found) for found in snapshots(journal.path)]
+        yield journal, [] if beside is None else [read_header(found) for found in snapshots(beside)]
     finally:
         journal.close(in_order=False)
 
@@ -77,11 +80,13 @@ def replay(
     compared: list[int] = []
     reworded: list[int] = []
     history = History()
+    signatures = Signatures()
     for entry in verified(journal):
         receipt = reexecute(machine, entry, journal.name)
         if machine.results is not None:
             receipt = compare_results(journal, entry, receipt, machine.results)
         refused += not receipt.ok
+        signatures.add(entry)
         history.add(receipt, machine.store)
         if encode_receipt(receipt) != entry.outcome:
             _require_same_but_for_words(receipt, entry.outcome, journal.name)
@@ -94,8 +99,8 @@ def replay(
         if progress is not None:
             progress(entry.sequence)
     require_no_snapshot_left(waiting, tip, journal.name)
-    findings = history.check(machine.store) + check_state(machine.store, history).findings
-    return Replayed(machine, tip, refused, compared, reworded, history, findings)
+    findings = history.check(machine.store) + check_state(machine.store, history).findings + signatures.findings
+    return Replayed(machine, tip, refused, compared, reworded, signatures.checked, history, findings)
 
 
 def compare_results(journal: Journal, entry: Entry, receipt: Receipt, results: bytes) -> Receipt:

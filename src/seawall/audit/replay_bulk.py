@@ -26,7 +26,7 @@ from seawall.instructions.pnl import SettlePnl
 from seawall.ledger.errors import ReplayDiffers
 from seawall.ledger.journal import START, Entry, Journal, Tip, tip_of, verified
 from seawall.ledger.snapshots import Header
-from seawall.state.enums import MUST_SETTLE, STATUS_SETTLEMENT
+from seawall.state.enums import MUST_SETTLE, RULEBOOK_DRIFT, STATUS_SETTLEMENT
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import POSITIONS, User
@@ -145,7 +145,9 @@ class _Run:
             known = user_key(ix.user) in store.users.index
         except SettlementError:
             return None
-        if not known or store.state.objects[0].exchange_status != 0:
+        state = store.state.objects[0]
+        # the loops are of Drift's rules
+        if not known or state.exchange_status != 0 or state.rulebook != RULEBOOK_DRIFT:
             return None
         if isinstance(ix, SettleFundingPayment):
             return _Kind(kernels.settle_funding, -1, entry.unix_timestamp, entry.slot)

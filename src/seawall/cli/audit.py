@@ -13,7 +13,7 @@ from seawall.audit.replay import Replayed, replay_venue
 from seawall.audit.replay_bulk import ReplayedCompiled, replay_venue_compiled
 from seawall.cli import app
 from seawall.cli.lanes import Lane, require_bulk_lane
-from seawall.cli.opening import fail
+from seawall.cli.opening import require_venue
 from seawall.cli.text import amount, when
 from seawall.engine.conservation import totals
 from seawall.ledger.errors import LedgerError
@@ -21,7 +21,7 @@ from seawall.ledger.journal import Tip
 
 _Replayed = TypeVar("_Replayed", Replayed, ReplayedCompiled)
 
-VenuePath = Annotated[Path, typer.Argument(help="The venue's database.")]
+VenuePath = Annotated[str, typer.Argument(help="The venue's database: a file, or postgresql://…")]
 
 
 @app.command()
@@ -50,11 +50,10 @@ def audit(venue: VenuePath) -> None:
 
 
 def replay_with_progress(
-    console: Console, venue: Path, replay: Callable[[Path, Callable[[int], None]], _Replayed]
+    console: Console, venue: str | Path, replay: Callable[[str | Path, Callable[[int], None]], _Replayed]
 ) -> _Replayed:
     """Replay with a progress bar; what is wrong ends the command with one line and exit code 1."""
-    if not venue.exists():
-        raise fail(f"{venue}: there is no venue")
+    require_venue(venue)
     try:
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("Executing the journal again", total=None)
@@ -72,6 +71,9 @@ def print_replay(console: Console, done: Replayed) -> None:
         console.print(f"snapshots {len(done.snapshots)} state roots compared, all equal")
     if done.reworded:
         console.print(f"wording   {len(done.reworded)} outcomes are the same but explained in other words")
+    console.print(
+        f"signed    {done.signed:,} entries, each by whom it says; {done.tip.sequence - done.signed:,} unsigned"
+    )
     console.print(f"root      {done.root}")
 
 
@@ -92,7 +94,7 @@ def _print_journal(console: Console, tip: Tip) -> None:
     console.print(f"journal   {tip.sequence:,} entries, the hash chain holds; last at {when(tip.unix_timestamp)} UTC")
 
 
-def audit_and_print(console: Console, venue: Path) -> bool:
+def audit_and_print(console: Console, venue: str | Path) -> bool:
     """Audit a venue and say what was done; whether everything is accounted for."""
     done = replay_with_progress(console, venue, replay_venue)
     print_replay(console, done)

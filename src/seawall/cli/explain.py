@@ -1,6 +1,5 @@
 """``seawall explain``: who paid for a loss, source by source, and who bears what is left, account by account."""
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -8,19 +7,19 @@ import typer
 from rich.console import Console
 
 from seawall.cli import app
-from seawall.cli.opening import fail
+from seawall.cli.opening import fail, require_venue
 from seawall.cli.text import amount, print_refusal, when
 from seawall.engine.attribution import Attribution, Bearer, attribute
 from seawall.engine.receipts import Receipt, Waterfall
 from seawall.engine.recovery import machine_at
 from seawall.engine.store import Store
 from seawall.ledger.errors import LedgerError
-from seawall.ledger.sqlite import SqliteJournal
+from seawall.ledger.location import open_journal
 
 
 @app.command()
 def explain(
-    venue: Annotated[Path, typer.Argument(help="The venue's database.")],
+    venue: Annotated[str, typer.Argument(help="The venue's database: a file, or postgresql://…")],
     sequence: Annotated[int, typer.Argument(help="The instruction's sequence number.")],
     json: Annotated[bool, typer.Option("--json", help="Everything, in base units, as JSON.")] = False,
     top: Annotated[int, typer.Option(help="How many bearers to list, the largest first; 0: all.")] = 20,
@@ -42,13 +41,12 @@ def explain(
     print_waterfall(console, store, receipt.waterfall, shares, top)
 
 
-def _replayed(venue: Path, sequence: int) -> tuple[Store, Receipt]:
-    if not venue.exists():
-        raise fail(f"{venue}: there is no venue")
+def _replayed(venue: str, sequence: int) -> tuple[Store, Receipt]:
+    require_venue(venue)
     try:
-        journal = SqliteJournal(venue, read_only=True)
+        journal, beside = open_journal(venue, read_only=True)
         try:
-            machine, receipt = machine_at(journal, journal.path, sequence)
+            machine, receipt = machine_at(journal, beside, sequence)
         finally:
             journal.close(in_order=False)
     except LedgerError as error:

@@ -26,7 +26,10 @@ NOT_THERE = frozenset(
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="Instructions, one JSON object a line.")],
-    venue: Annotated[Path | None, typer.Option(help="The venue's database; without it a new venue in memory.")] = None,
+    venue: Annotated[
+        str | None,
+        typer.Option(help="Database of the venue (a file, or postgresql://…); without it a new one in memory."),
+    ] = None,
     quiet: Annotated[bool, typer.Option(help="Print the last line only.")] = False,
 ) -> None:
     """Apply an instruction file. A faulty line, or one that names what does not exist, stops it: nothing changes.

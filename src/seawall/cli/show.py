@@ -1,6 +1,5 @@
 """``seawall show``: look at a venue, an account, a stake or a receipt. Nothing is changed and no lock is needed."""
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -26,7 +25,7 @@ from seawall.state.user import User
 
 @app.command()
 def show(
-    venue: Annotated[Path, typer.Argument(help="The venue's database.")],
+    venue: Annotated[str, typer.Argument(help="The venue's database: a file, or postgresql://…")],
     user: Annotated[str, typer.Option(help="An account: AUTHORITY/SUB-ACCOUNT, e.g. @long1/0.")] = "",
     stake: Annotated[str, typer.Option(help="An authority: its insurance stakes.")] = "",
     receipt: Annotated[int, typer.Option(help="A receipt by its sequence number.")] = 0,

@@ -118,6 +118,10 @@ class Journal(Protocol):
         """The entries that were given under any of these idempotency keys."""
         ...
 
+    def check_whole(self) -> None:
+        """The store's own check of everything it holds; ``JournalDamaged``."""
+        ...
+
     def close(self, in_order: bool = True) -> None:
         """Let go of whatever is held open; ``in_order`` notes that the journal is complete."""
         ...
@@ -172,6 +176,9 @@ class MemoryJournal:
         """The entries that were given under any of these idempotency keys."""
         known = self._keys
         return {key: self._entries[known[key] - 1] for key in keys if key in known}
+
+    def check_whole(self) -> None:
+        """Nothing can be damaged here."""
 
     def close(self, in_order: bool = True) -> None:
         """Nothing to let go of."""
