@@ -8,7 +8,7 @@ from seawall.lanes import rule
 from seawall.rules.common.balances import get_signed_token_amount, get_token_amount
 from seawall.rules.common.margin_weights import get_asset_weight, get_liability_weight
 from seawall.rules.common.token_values import get_strict_token_value, get_token_value
-from seawall.state.enums import DEPOSIT, MARGIN_INITIAL
+from seawall.state.enums import DEPOSIT, MARGIN_INITIAL, RULEBOOK_VELOCITY
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import SpotPosition
 
@@ -26,6 +26,18 @@ def signed_token_amount(position: SpotPosition, spot_market: SpotMarket) -> int:
 
 
 @rule
+def validate_worth_a_token(tokens: int, position: SpotPosition, spot_market: SpotMarket) -> None:
+    """Refuse a balance that is worth no token, where the rulebook does.
+
+    Drift: it fails with ``InvalidMarginRatio``. Velocity: it counts for nothing, since a bankruptcy may have cut a
+    deposit to that, and the accounts that hold such deposits must still be resolved.
+    Source: margin.md §5.1, §5.2; velocity/solvency.md §3, §6.
+    """
+    if tokens == 0 and position.scaled_balance != 0 and spot_market.rulebook != RULEBOOK_VELOCITY:
+        raise SettlementError(ErrorCode.InvalidMarginRatio)
+
+
+@rule
 def has_open_spot_order(position: SpotPosition) -> bool:
     """Whether resting orders reserve anything. Source: ``state/user.rs::has_open_order``."""
     return position.open_orders != 0 or position.open_bids != 0 or position.open_asks != 0
@@ -35,11 +47,10 @@ def has_open_spot_order(position: SpotPosition) -> bool:
 def quote_position_value(position: SpotPosition, spot_market: SpotMarket, low_price: int, high_price: int) -> int:
     """Unweighted value (quote 1e6, negative for a borrow) of a position in market 0.
 
-    ``InvalidMarginRatio`` for a balance worth no token, or a borrow worth nothing. Source: margin.md §5.1.
+    ``InvalidMarginRatio`` for a balance worth no token (Drift), or a borrow worth nothing. Source: margin.md §5.1.
     """
     tokens = get_token_amount(position.scaled_balance, spot_market, position.balance_type)
-    if tokens == 0 and position.scaled_balance != 0:
-        raise SettlementError(ErrorCode.InvalidMarginRatio)
+    validate_worth_a_token(tokens, position, spot_market)
     precision = pow10(spot_market.decimals)
     if position.balance_type == DEPOSIT:
         return tokens * low_price // precision
@@ -118,7 +129,7 @@ def weighted_spot_position(
 ) -> tuple[int, int, int]:
     """Value, weighted value and orders value (quote 1e6, signed) of a position outside market 0, orders at their worst.
 
-    Errors: ``InvalidMarginRatio`` for a balance worth no token or a liability weighted below its value,
+    Errors: ``InvalidMarginRatio`` for a balance worth no token (Drift) or a liability weighted below its value,
     ``InvalidOracle`` for a liability weighted to 0. Source: margin.md §5.2.
     """
     tokens = signed_token_amount(position, spot_market)
@@ -132,8 +143,7 @@ def weighted_spot_position(
         )
     if custom_ratio > 0:
         weighted = apply_user_custom_margin_ratio(weighted, value, tokens, spot_market, oracle_price, custom_ratio)
-    if tokens == 0 and position.scaled_balance != 0:
-        raise SettlementError(ErrorCode.InvalidMarginRatio)
+    validate_worth_a_token(tokens, position, spot_market)
     if value < 0:
         if -weighted < -value:
             raise SettlementError(ErrorCode.InvalidMarginRatio)

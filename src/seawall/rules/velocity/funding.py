@@ -127,12 +127,18 @@ def calculate_amm_funding_payment(delta_long: int, delta_short: int, base_long: 
 
 
 @rule
-def settle_amm_funding(market: PerpMarket, facts: CurveFacts) -> None:
-    """Pay the AMM its funding since it last settled, change k with it, and start its income count afresh.
+def stamp_amm_funding(amm: AMM) -> None:
+    """The AMM owes and is owed no funding up to the present rates. ``CastingFailure`` beyond i64."""
+    amm.last_cumulative_funding_rate_long = to_i64(amm.cumulative_funding_rate_long)
+    amm.last_cumulative_funding_rate_short = to_i64(amm.cumulative_funding_rate_short)
 
-    Source: velocity/amm-and-funding.md §7; ``vlp/amm/quoter.rs``.
+
+@rule
+def pay_amm_funding(amm: AMM) -> int:
+    """Book the AMM's funding (quote 1e6, signed) since it last settled; the payment.
+
+    Source: velocity/amm-and-funding.md §7; velocity/solvency.md §5.2 L.
     """
-    amm: AMM = market.amm
     payment = calculate_amm_funding_payment(
         amm.cumulative_funding_rate_long - amm.last_cumulative_funding_rate_long,
         amm.cumulative_funding_rate_short - amm.last_cumulative_funding_rate_short,
@@ -140,8 +146,18 @@ def settle_amm_funding(market: PerpMarket, facts: CurveFacts) -> None:
         amm.base_asset_amount_short,
     )
     record_amm_pnl(amm, payment)
-    amm.last_cumulative_funding_rate_long = to_i64(amm.cumulative_funding_rate_long)
-    amm.last_cumulative_funding_rate_short = to_i64(amm.cumulative_funding_rate_short)
+    stamp_amm_funding(amm)
+    return payment
+
+
+@rule
+def settle_amm_funding(market: PerpMarket, facts: CurveFacts) -> None:
+    """Pay the AMM its funding since it last settled, change k with it, and start its income count afresh.
+
+    Source: velocity/amm-and-funding.md §7; ``vlp/amm/quoter.rs``.
+    """
+    amm: AMM = market.amm
+    payment = pay_amm_funding(amm)
     if amm.curve_update_intensity > 0:
         formulaic_update_k(market, -payment, facts)
     amm.net_revenue_since_last_funding = 0
