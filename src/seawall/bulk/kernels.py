@@ -9,14 +9,10 @@ The parameters' names say where they come from (``batch``).
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.bulk.loops import attempt, loop, restore, save, unfit
 from seawall.records import Record, i64, record, u64
+from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
+from seawall.rules.common.settlement import settle_funding_payments, validate_user_open
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
-from seawall.rules.drift.pnl import MARGIN_NOT_JUDGED
-from seawall.rules.drift.settlement import (
-    close_expired_position,
-    refresh_and_settle_pnl,
-    settle_funding_payments,
-    validate_user_open,
-)
+from seawall.rules.drift.settlement import close_expired_position, refresh_and_settle_pnl
 from seawall.state.enums import ORACLE_UNKNOWN
 from seawall.state.exchange import State
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts

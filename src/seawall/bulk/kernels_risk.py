@@ -13,9 +13,9 @@ from seawall.bulk.loops import attempt, loop, restore, unfit
 from seawall.errors import ErrorCode, SettlementError
 from seawall.records import Record, i128, record, u128
 from seawall.rules.common.margin import can_exit_liquidation
+from seawall.rules.common.settlement import validate_user_open
 from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated
 from seawall.rules.drift.liquidation import calculate_liquidation_margin
-from seawall.rules.drift.settlement import validate_user_open
 from seawall.state.enums import ORACLE_UNKNOWN
 from seawall.state.exchange import State
 from seawall.state.facts import MarginCalculation

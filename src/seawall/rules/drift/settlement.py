@@ -3,20 +3,17 @@
 Handlers call it for one account, bulk loops for many. Source: pools-and-pnl.md §5, §7; ``instructions/keeper.rs``.
 """
 
-from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.amm_refresh import update_amm
-from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.user_status import update_last_active_slot
 from seawall.rules.drift.expiry import settle_expired_position
 from seawall.rules.drift.pnl import settle_pnl
-from seawall.state.enums import USER_CLOSED
 from seawall.state.exchange import State
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import POSITIONS, User
+from seawall.state.user import User
 
 
 @rule
@@ -72,31 +69,3 @@ def close_expired_position(
         user, market_index, spot_markets, perp_markets, oracles, state, now, interest, funding, facts
     )
     update_last_active_slot(user, slot)
-
-
-@rule
-def settle_funding_payments(user: User, perp_markets: list[PerpMarket], slot: int, facts: FundingPaymentFacts) -> int:
-    """Settle the funding of every perp position in slot order, note the user's activity; the payments' sum (quote 1e6).
-
-    ``facts`` tells of the last payment. ``PerpMarketNotFound``, and the errors of ``settle_funding_payment``.
-    """
-    total = 0
-    for i in range(POSITIONS):
-        position = user.perp_positions[i]
-        if position.base_asset_amount == 0:
-            continue
-        if position.market_index >= len(perp_markets):
-            raise SettlementError(ErrorCode.PerpMarketNotFound)
-        facts.settled = False
-        settle_funding_payment(user, position, perp_markets[position.market_index], facts)
-        if facts.settled:
-            total = total + facts.funding_payment
-    update_last_active_slot(user, slot)
-    return total
-
-
-@rule
-def validate_user_open(user: User) -> None:
-    """``UserNotFound`` for an account that was deleted."""
-    if user.status == USER_CLOSED:
-        raise SettlementError(ErrorCode.UserNotFound)

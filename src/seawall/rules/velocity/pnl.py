@@ -14,9 +14,7 @@ from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.oracles import (
-    ACTION_SETTLE_PNL,
     cached_perp_oracle_validity,
-    is_oracle_valid_for_action,
 )
 from seawall.rules.common.perp_positions import (
     calculate_net_user_pnl,
@@ -27,12 +25,10 @@ from seawall.rules.common.perp_positions import (
     validate_perp_position,
 )
 from seawall.rules.common.pnl import (
-    AMM_NOT_UPDATED,
     INSUFFICIENT_COLLATERAL,
     MARGIN_NOT_JUDGED,
     NO_POSITION,
     NOT_REFUSED,
-    STALE_FOR_AMM,
     book_position_pnl,
     book_quote_pnl,
     excess_over_net_user_pnl,
@@ -44,9 +40,10 @@ from seawall.rules.common.pnl import (
     stop,
 )
 from seawall.rules.common.pools import get_pool_token_amount
-from seawall.rules.common.price_bands import is_price_divergence_ok_for_settle_pnl, validate_market_within_price_band
+from seawall.rules.common.price_bands import validate_market_within_price_band
 from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated
 from seawall.rules.velocity.attestation import is_sample_attested
+from seawall.rules.velocity.drain_price import refusal_of_unattested_sample
 from seawall.rules.velocity.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.velocity.isolated import get_isolated_token_amount, update_isolated_balance
 from seawall.rules.velocity.margin import meets_settle_pnl_maintenance_margin_requirement
@@ -57,7 +54,6 @@ from seawall.state.enums import (
     MUST_SETTLE,
     ORACLE_INSUFFICIENT_DATA_POINTS,
     ORACLE_STALE_FOR_MARGIN,
-    ORACLE_VALID,
 )
 from seawall.state.exchange import OracleGuardRails, State
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts, SweepFacts
@@ -172,33 +168,20 @@ def refusal_of_stale_price(
     unrealized_pnl: int,
     signer_is_owner: bool,
 ) -> int:
-    """Step 7: a price that no refresh vouches for must be valid, near its 5-minute TWAP and calm; the refusal, or 0.
+    """Step 7: whether the price may be settled at; the refusal, or 0.
 
-    A market whose curve never moves is not asked. A loss at a price that is stale for margin, or from too few data
-    points, only its owner may settle. The class is the one that this instruction got first.
+    A loss at an unattested price that is stale for margin, or from too few data points, only its owner may settle.
     """
+    refused = refusal_of_unattested_sample(market, oracle, rails, slot)
+    if refused != NOT_REFUSED or unrealized_pnl >= 0 or signer_is_owner:
+        return refused
     amm = market.amm
     if amm.curve_update_intensity == 0 or is_sample_attested(amm, oracle, slot):
         return NOT_REFUSED
     validity = cached_perp_oracle_validity(market, oracle, rails.validity)
-    if not is_oracle_valid_for_action(validity, ACTION_SETTLE_PNL) or not is_price_divergence_ok_for_settle_pnl(
-        market, oracle.price
-    ):
-        if amm.last_oracle_valid and amm.last_update_slot != slot:
-            return AMM_NOT_UPDATED
-        return refusal_of_unattested_price(validity)
-    doubtful = validity == ORACLE_STALE_FOR_MARGIN or validity == ORACLE_INSUFFICIENT_DATA_POINTS
-    if doubtful and unrealized_pnl < 0 and not signer_is_owner:
+    if validity == ORACLE_STALE_FOR_MARGIN or validity == ORACLE_INSUFFICIENT_DATA_POINTS:
         return refusal_of_oracle_validity(validity)
     return NOT_REFUSED
-
-
-@rule
-def refusal_of_unattested_price(validity: int) -> int:
-    """The refusal of an oracle class. For the AMM's own use any unattested sample is too old, also a fresh one."""
-    if validity == ORACLE_VALID:
-        return STALE_FOR_AMM
-    return refusal_of_oracle_validity(validity)
 
 
 # --- the claim and the pools -------------------------------------------------------------------------------------
