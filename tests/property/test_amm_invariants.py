@@ -17,7 +17,8 @@ from seawall.rules.common.amm_k import formulaic_update_k
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_spread import calculate_max_target_spread, calculate_spread, update_spread_reserves
 from seawall.rules.common.amm_validation import validate_perp_market_curve
-from seawall.rules.common.funding import calculate_funding_payment, settle_funding_payment, update_funding_rate
+from seawall.rules.common.funding import calculate_funding_payment, settle_funding_payment
+from seawall.rules.drift.funding import update_funding_rate
 from seawall.state.facts import CurveFacts, FundingPaymentFacts, FundingRateFacts
 from seawall.state.user import User
 
@@ -30,12 +31,13 @@ fees = st.integers(-(10**12), 10**12)
 @given(net=nets, base=st.integers(1, 10**13), long=spreads, short=spreads)
 def test_nobody_profits_from_buying_and_selling_back(net: int, base: int, long: int, short: int) -> None:
     """What a buyer pays is at least what selling the same base at once would bring; the surplus is the AMM's."""
-    amm = balanced_market(net, long_spread=long, short_spread=short).amm
-    update_spread_reserves(amm)
+    market = balanced_market(net, long_spread=long, short_spread=short)
+    amm = market.amm
+    update_spread_reserves(market)
     new_base, new_quote, paid, surplus = calculate_base_swap_output_with_spread(amm, base, SWAP_REMOVE)
     assert surplus >= 0
     amm.base_asset_reserve, amm.quote_asset_reserve = new_base, new_quote
-    update_spread_reserves(amm)
+    update_spread_reserves(market)
     _, _, received, _ = calculate_base_swap_output_with_spread(amm, base, SWAP_ADD)
     assert received <= paid
 
@@ -43,8 +45,9 @@ def test_nobody_profits_from_buying_and_selling_back(net: int, base: int, long: 
 @given(net=nets, long=spreads, short=spreads, offset=st.integers(-50_000, 50_000))
 def test_the_ask_is_never_below_the_bid(net: int, long: int, short: int, offset: int) -> None:
     """Whatever the spreads and the offset, the stored reserves quote bid ≤ reserve price ≤ ask."""
-    amm = balanced_market(net, long_spread=long, short_spread=short, reference_price_offset=offset).amm
-    update_spread_reserves(amm)
+    market = balanced_market(net, long_spread=long, short_spread=short, reference_price_offset=offset)
+    amm = market.amm
+    update_spread_reserves(market)
     bid = calculate_price(amm.bid_quote_asset_reserve, amm.bid_base_asset_reserve, amm.peg_multiplier)
     ask = calculate_price(amm.ask_quote_asset_reserve, amm.ask_base_asset_reserve, amm.peg_multiplier)
     assert bid <= reserve_price(amm) <= ask
@@ -58,13 +61,14 @@ def test_spreads_stay_below_their_maximum(
     net: int, total: int, divergence: int, conf: int, std: int, revenue: int, volume: int
 ) -> None:
     """Both spreads together never exceed the maximum that the market, divergence and volatility allow."""
-    amm = balanced_market(
+    market = balanced_market(
         net, base_spread=1_000, curve_update_intensity=100, total_fee_minus_distributions=total,
         last_oracle_reserve_price_spread_pct=divergence, last_oracle_conf_pct=conf, mark_std=std,
         net_revenue_since_last_funding=revenue, long_intensity_volume=volume // 3, volume_24h=volume,
-    ).amm  # fmt: skip
+    )  # fmt: skip
+    amm = market.amm
     price = reserve_price(amm)
-    long, short = calculate_spread(amm, price)
+    long, short = calculate_spread(market, price)
     assert long >= 0 and short >= 0
     assert long + short <= calculate_max_target_spread(amm, price)
 

@@ -109,8 +109,8 @@ def test_cost_of_a_peg_rise_by_net_position(net: int, sign: int) -> None:
 
 
 def test_quotes_ignore_the_reference_price_offset() -> None:
-    amm = balanced_market(long_spread=1_000, short_spread=500, reference_price_offset=300).amm
-    assert (bid_price(amm, 100_000_001), ask_price(amm, 100_000_001)) == (99_950_000, 100_100_001)
+    market = balanced_market(long_spread=1_000, short_spread=500, reference_price_offset=300)
+    assert (bid_price(market, 100_000_001), ask_price(market, 100_000_001)) == (99_950_000, 100_100_001)
 
 
 def test_swap_with_spread_books_the_difference_as_surplus() -> None:

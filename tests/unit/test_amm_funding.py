@@ -6,12 +6,14 @@ from support.amm import NOW, SLOT, balanced_market, guard_rails, oracle_price, p
 from seawall.errors import ErrorCode, SettlementError
 from seawall.rules.common.amm_curve import reserve_price
 from seawall.rules.common.funding import (
-    calculate_capped_funding_rate,
     calculate_funding_payment,
-    calculate_funding_rate,
-    calculate_funding_rate_long_short,
     get_max_price_divergence_for_funding_rate,
     settle_funding_payment,
+)
+from seawall.rules.drift.funding import (
+    calculate_capped_funding_rate,
+    calculate_funding_rate,
+    calculate_funding_rate_long_short,
     update_funding_rate,
 )
 from seawall.state.facts import FundingPaymentFacts, FundingRateFacts
@@ -75,38 +77,40 @@ BOOK = {"total_exchange_fee": 500_000, "total_fee_minus_distributions": 500_000}
     ],
 )
 def test_asymmetric_rates(net: int, long: int, short: int, fees: int, rates: tuple[int, int], fees_after: int) -> None:
-    amm = perp_market(
+    market = perp_market(
         base_asset_amount_with_amm=net, base_asset_amount_long=long, base_asset_amount_short=short,
         total_exchange_fee=fees, total_fee_minus_distributions=fees,
-    ).amm  # fmt: skip
-    assert calculate_funding_rate_long_short(amm, rates[0])[:2] == rates
+    )  # fmt: skip
+    amm = market.amm
+    assert calculate_funding_rate_long_short(market, rates[0])[:2] == rates
     assert amm.total_fee_minus_distributions == fees_after
     assert amm.net_revenue_since_last_funding == fees_after - fees
 
 
 def test_the_uncapped_part_is_reported_even_when_less_was_paid() -> None:
-    amm = perp_market(
+    market = perp_market(
         base_asset_amount_with_amm=-12_295_081_967, base_asset_amount_long=12_295_081_967,
         base_asset_amount_short=-24_590_163_934, **BOOK,
-    ).amm  # fmt: skip
-    _, _, uncapped = calculate_funding_rate_long_short(amm, 41_666_666)
+    )  # fmt: skip
+    amm = market.amm
+    _, _, uncapped = calculate_funding_rate_long_short(market, 41_666_666)
     assert uncapped == -512_295
     assert 500_000 - amm.total_fee_minus_distributions == 83_333
 
 
 def test_a_side_without_receivers_gets_no_rate() -> None:
-    amm = perp_market(base_asset_amount_with_amm=-(10**9), base_asset_amount_short=-(10**9)).amm
-    assert calculate_capped_funding_rate(amm, -(10**6), -(10**9)) == (0, 0)
+    market = perp_market(base_asset_amount_with_amm=-(10**9), base_asset_amount_short=-(10**9))
+    assert calculate_capped_funding_rate(market, -(10**6), -(10**9)) == (0, 0)
 
 
 def test_paying_from_reserved_fees_is_refused() -> None:
     """A third of what liquidations left free may be paid, yet not below half of the exchange fees."""
-    amm = perp_market(
+    market = perp_market(
         base_asset_amount_with_amm=-(10**12), base_asset_amount_short=-(10**12), total_exchange_fee=1_000_000,
         total_fee_minus_distributions=500_100, total_fee_withdrawn=500_000,
-    ).amm  # fmt: skip
+    )  # fmt: skip
     with pytest.raises(SettlementError) as refused:
-        calculate_funding_rate_long_short(amm, 10**9)
+        calculate_funding_rate_long_short(market, 10**9)
     assert refused.value.code == ErrorCode.InvalidFundingProfitability
 
 

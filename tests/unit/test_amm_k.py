@@ -71,7 +71,7 @@ def test_budgeted_k_scale_without_a_solution_is_refused() -> None:
 def test_new_reserves_and_cost() -> None:
     market = perp_market(**CURVE)
     assert get_update_k_result(market, 501_000_000_000, True) == (513_319_672_130, 488_976_000_001)
-    cost = adjust_k_cost_and_update(market.amm, 513_319_672_130, 488_976_000_001, 501_000_000_000)
+    cost = adjust_k_cost_and_update(market, 513_319_672_130, 488_976_000_001, 501_000_000_000)
     assert cost == 29_448
     assert calculate_terminal_reserves(market.amm) == (500_975_411_043, 501_024_590_163)
     assert market.amm.terminal_quote_asset_reserve == 500_975_411_043
@@ -80,9 +80,9 @@ def test_new_reserves_and_cost() -> None:
 def test_cost_after_a_concentration() -> None:
     market = perp_market(**CURVE)
     update_bounds(market.amm)
-    update_concentration_coef(market.amm, 5)
+    update_concentration_coef(market, 5)
     base, quote = get_update_k_result(market, 2_500_000_000_000, False)
-    assert adjust_k_cost_and_update(market.amm, base, quote, 2_500_000_000_000) == 11_575_563
+    assert adjust_k_cost_and_update(market, base, quote, 2_500_000_000_000) == 11_575_563
     amm = market.amm
     assert calculate_market_open_bids_asks(
         amm.base_asset_reserve, amm.min_base_asset_reserve, amm.max_base_asset_reserve
@@ -98,10 +98,11 @@ def test_cost_after_a_concentration() -> None:
     ],
 )
 def test_concentration(net: int, base: int, k: int, scale: int, bounds: tuple[int, int]) -> None:
-    amm = perp_market(**{**CURVE, "base_asset_amount_with_amm": net, "base_asset_reserve": base, "sqrt_k": k}).amm
+    market = perp_market(**{**CURVE, "base_asset_amount_with_amm": net, "base_asset_reserve": base, "sqrt_k": k})
+    amm = market.amm
     amm.quote_asset_reserve = k * k // base
     update_bounds(amm)
-    update_concentration_coef(amm, scale)
+    update_concentration_coef(market, scale)
     assert (amm.min_base_asset_reserve, amm.max_base_asset_reserve) == bounds
 
 
@@ -109,14 +110,16 @@ def test_concentration_refusals() -> None:
     """A scale without effect, bounds that the position exceeds, a terminal reserve other than the stored one."""
     cases = [(0, 500_001, ErrorCode.InvalidConcentrationCoef), (10**14, 414_200, ErrorCode.InvalidConcentrationCoef)]
     for net, scale, code in cases:
-        amm = balanced_market(net).amm
+        market = balanced_market(net)
+        amm = market.amm
         with pytest.raises(SettlementError) as refused:
-            update_concentration_coef(amm, scale)
+            update_concentration_coef(market, scale)
         assert refused.value.code == code
-    amm = balanced_market().amm
+    market = balanced_market()
+    amm = market.amm
     amm.terminal_quote_asset_reserve += 1
     with pytest.raises(SettlementError) as refused:
-        update_concentration_coef(amm, 1)
+        update_concentration_coef(market, 1)
     assert refused.value.code == ErrorCode.InvalidAmmDetected
 
 
@@ -186,9 +189,9 @@ def test_formulaic_k_at_the_largest_depth_only_shrinks() -> None:
 def test_k_is_not_cut_below_what_the_position_needs() -> None:
     """With a position as large as the smaller side of the liquidity there is no room left."""
     market = balanced_market(10**12)
-    assert can_lower_k(market.amm)
+    assert can_lower_k(market)
     market.amm.max_base_asset_reserve = market.amm.base_asset_reserve + 10**12
-    assert not can_lower_k(market.amm)
+    assert not can_lower_k(market)
 
 
 def test_formulaic_k_that_the_fees_do_not_pay_changes_nothing() -> None:

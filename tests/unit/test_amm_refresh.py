@@ -32,7 +32,7 @@ def test_the_program_s_own_refresh() -> None:
     assert amm.peg_multiplier == 13_145_260_284
     assert amm.long_spread + amm.short_spread == 244_822
     price = reserve_price(amm)
-    assert (bid_price(amm, price), ask_price(amm, price)) == (9_781_849_613, 12_901_837_192)
+    assert (bid_price(market, price), ask_price(market, price)) == (9_781_849_613, 12_901_837_192)
 
 
 @pytest.mark.parametrize("status", [7, 8])

@@ -62,31 +62,35 @@ def test_cost_of_one_unit_of_peg(difference: int, cost: int) -> None:
     ],
 )
 def test_optimal_peg_and_budget(price: int, peg: int, budget: int, check: bool) -> None:
-    amm = perp_market(**CURVE).amm
-    assert calculate_optimal_peg_and_budget(amm, reserve_price(amm), price) == (peg, budget, check)
+    market = perp_market(**CURVE)
+    amm = market.amm
+    assert calculate_optimal_peg_and_budget(market, reserve_price(amm), price) == (peg, budget, check)
 
 
 def test_optimal_peg_beyond_the_fees_aims_at_the_edge_of_the_spread() -> None:
-    amm = perp_market(**{**CURVE, "base_asset_amount_with_amm": 10**9}).amm
+    market = perp_market(**{**CURVE, "base_asset_amount_with_amm": 10**9})
+    amm = market.amm
     amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
     expected = (42_641_967_773, 22_190_932_405, False)
-    assert calculate_optimal_peg_and_budget(amm, reserve_price(amm), 42_400_000_000) == expected
+    assert calculate_optimal_peg_and_budget(market, reserve_price(amm), 42_400_000_000) == expected
 
 
 def test_optimal_peg_of_an_amm_without_money() -> None:
-    amm = perp_market(
+    market = perp_market(
         base_asset_reserve=2_270_516_211_133, quote_asset_reserve=2_270_925_669_621, sqrt_k=2_270_720_931_148,
         peg_multiplier=17_723_081_263, base_asset_amount_with_amm=237_200_000, max_spread=50_000,
         total_exchange_fee=298_628_987, total_fee_minus_distributions=-242_668_966, total_fee_withdrawn=124_247_717,
-    ).amm  # fmt: skip
+    )  # fmt: skip
+    amm = market.amm
     amm.terminal_quote_asset_reserve = calculate_terminal_reserves(amm)[0]
-    assert calculate_optimal_peg_and_budget(amm, reserve_price(amm), 17_800_000_000) == (17_796_790_576, 0, False)
+    assert calculate_optimal_peg_and_budget(market, reserve_price(amm), 17_800_000_000) == (17_796_790_576, 0, False)
 
 
 def test_optimal_peg_refuses_a_negative_oracle_price() -> None:
-    amm = perp_market(**CURVE).amm
+    market = perp_market(**CURVE)
+    amm = market.amm
     with pytest.raises(SettlementError) as refused:
-        calculate_optimal_peg_and_budget(amm, reserve_price(amm), -1)
+        calculate_optimal_peg_and_budget(market, reserve_price(amm), -1)
     assert refused.value.code == ErrorCode.CastingFailure
 
 
@@ -145,21 +149,22 @@ def test_nothing_to_adjust(intensity: int, peg: int) -> None:
 )
 def test_booking_a_cost(cost: int, check: bool, booked: bool) -> None:
     """Half the exchange fees, and liquidation fees that were not withdrawn, stay reserved."""
-    amm = perp_market(
+    market = perp_market(
         total_fee_minus_distributions=170, total_exchange_fee=101, total_liquidation_fee=30, total_fee_withdrawn=10
-    ).amm
-    assert calculate_fee_pool(amm) == 100
-    assert apply_cost_to_market(amm, cost, check) == booked
+    )
+    amm = market.amm
+    assert calculate_fee_pool(market) == 100
+    assert apply_cost_to_market(market, cost, check) == booked
     paid = cost if booked else 0
     assert (amm.total_fee_minus_distributions, amm.net_revenue_since_last_funding) == (170 - paid, -paid)
 
 
 def test_more_withdrawn_than_reserved_is_refused_even_unchecked() -> None:
-    amm = perp_market(total_fee_minus_distributions=170, total_fee_withdrawn=1).amm
+    market = perp_market(total_fee_minus_distributions=170, total_fee_withdrawn=1)
     with pytest.raises(SettlementError) as refused:
-        apply_cost_to_market(amm, 1, False)
+        apply_cost_to_market(market, 1, False)
     assert refused.value.code == ErrorCode.MathError
-    assert apply_cost_to_market(amm, -1, False)
+    assert apply_cost_to_market(market, -1, False)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from support.amm import balanced_market, perp_market
 from seawall.errors import ErrorCode, SettlementError
 from seawall.rules.common.amm_curve import calculate_price
 from seawall.rules.common.amm_spread import (
+    NO_SLOT,
     calculate_inventory_liquidity_ratio,
     calculate_long_short_vol_spread,
     calculate_reference_price_offset,
@@ -149,12 +150,12 @@ FLAT = {
     ],
 )
 def test_calculate_spread(changes: dict[str, int], spreads: tuple[int, int]) -> None:
-    assert calculate_spread(perp_market(**{**FLAT, **changes}).amm, 34_562_304) == spreads
+    assert calculate_spread(perp_market(**{**FLAT, **changes}), 34_562_304) == spreads
 
 
 def test_a_losing_amm_widens_both_sides_tenfold() -> None:
-    amm = perp_market(**FLAT, total_fee_minus_distributions=-1).amm
-    assert calculate_spread(amm, 34_562_304) == (5_000, 5_000)
+    market = perp_market(**FLAT, total_fee_minus_distributions=-1)
+    assert calculate_spread(market, 34_562_304) == (5_000, 5_000)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +193,9 @@ def test_spread_too_wide_to_quote_is_refused() -> None:
 
 def test_spread_reserves_never_lie_inside_the_plain_ones() -> None:
     """An offset above the short spread would put the bid above the reserve price: the plain reserves are stored."""
-    amm = balanced_market(long_spread=500, short_spread=500, reference_price_offset=1_000).amm
-    update_spread_reserves(amm)
+    market = balanced_market(long_spread=500, short_spread=500, reference_price_offset=1_000)
+    amm = market.amm
+    update_spread_reserves(market)
     assert (amm.bid_base_asset_reserve, amm.bid_quote_asset_reserve) == (
         amm.base_asset_reserve,
         amm.quote_asset_reserve,
@@ -203,8 +205,9 @@ def test_spread_reserves_never_lie_inside_the_plain_ones() -> None:
 
 @pytest.mark.parametrize(("base_spread", "half"), [(0, 0), (101, 50), (1_000, 500)])
 def test_static_curve_halves_the_base_spread(base_spread: int, half: int) -> None:
-    amm = balanced_market(base_spread=base_spread, curve_update_intensity=0, oracle_std=10**9).amm
-    update_spreads(amm, 100_000_000)
+    market = balanced_market(base_spread=base_spread, curve_update_intensity=0, oracle_std=10**9)
+    amm = market.amm
+    update_spreads(market, 100_000_000, NO_SLOT)
     assert (amm.long_spread, amm.short_spread) == (half, half)
 
 
@@ -230,4 +233,4 @@ LEANING = {
 )
 def test_reference_price_offset(net: int, changes: dict[str, int], offset: int) -> None:
     market = balanced_market(net, **{**LEANING, **changes})
-    assert calculate_reference_price_offset(market.amm, 100_000_000) == offset
+    assert calculate_reference_price_offset(market, 100_000_000) == offset

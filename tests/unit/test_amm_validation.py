@@ -12,7 +12,7 @@ from seawall.state.perp_market import PerpMarket
 
 def valid_market(net: int = 10**12) -> PerpMarket:
     market = balanced_market(net, base_spread=1_000, long_spread=500, short_spread=500)
-    update_spread_reserves(market.amm)
+    update_spread_reserves(market)
     market.insurance_claim.max_revenue_withdraw_per_period = 10
     return market
 
@@ -25,7 +25,7 @@ def test_a_consistent_market_passes(net: int) -> None:
 def test_spread_reserves_may_equal_the_plain_ones() -> None:
     """A spread of one unit is quoted as none."""
     market = balanced_market(base_spread=1, long_spread=1)
-    update_spread_reserves(market.amm)
+    update_spread_reserves(market)
     assert market.amm.ask_quote_asset_reserve == market.amm.quote_asset_reserve
     validate_perp_market(market)
 

@@ -28,7 +28,8 @@ from seawall.rules.common.perp_fills import (
     calculate_max_base_asset_amount_to_trade,
     get_fallback_price,
 )
-from seawall.rules.common.perp_orders import validate_fill_price, validate_fill_price_within_price_bands
+from seawall.rules.common.perp_orders import validate_fill_price
+from seawall.rules.drift.perp_fills import validate_fill_price_within_price_bands
 from seawall.state.enums import (
     EXCHANGE_ALL_PAUSED,
     EXCHANGE_AMM_PAUSED,
