@@ -14,7 +14,7 @@ from seawall.lab.flows import Flows
 from seawall.lab.losses import Losses
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.interest import calculate_spot_market_utilization
-from seawall.state.enums import DEPOSIT, MarketStatus
+from seawall.state.enums import DEPOSIT, RULEBOOK_VELOCITY, MarketStatus
 from seawall.state.spot_market import PoolBalance
 
 
@@ -89,8 +89,9 @@ def print_perp_markets(console: Console, store: Store) -> None:
 
 def print_insurance(console: Console, store: Store, clock: Clock, since: Sequence[SharePoint] = ()) -> None:
     """Each insurance fund: vault, owners, share price, APR since the points given; then what settles next."""
+    velocity = store.state.objects[0].rulebook == RULEBOOK_VELOCITY
     shown = table(
-        "Insurance funds", "token", "vault", "stakers own", "protocol owns", "share price",
+        "Insurance funds", "token", "vault", "stakers own", "ballast" if velocity else "protocol owns", "share price",
         *(("APR so far",) if since else ()),
     )  # fmt: skip
     coming = table(

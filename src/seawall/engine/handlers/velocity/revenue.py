@@ -4,6 +4,7 @@ from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.gates import is_paused, require_not_paused
 from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.revenue import emit_revenue, require_revenue_due, word_no_revenue
+from seawall.engine.receipts import Limit
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -43,7 +44,7 @@ def settle_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> None:
     )  # fmt: skip
     emit_interest(tx, interest)
     emit_revenue(tx, index, facts)
-    note_snapshot(tx, facts, nav)
+    tx.limits.extend(snapshot_limits(facts, nav))
     tx.settle_tokens_to_insurance_fund(index, amount)
     validate_spot_market_vault_amount(market, tx.vaults(index).spot_vault)
 
@@ -65,7 +66,7 @@ def attempt_settle_revenue(tx: Transaction, market_index: int) -> int:
     )  # fmt: skip
     emit_interest(tx, interest)
     emit_revenue(tx, market_index, facts)
-    note_snapshot(tx, facts, nav)
+    tx.limits.extend(snapshot_limits(facts, nav))
     if amount > 0:
         tx.settle_tokens_to_insurance_fund(market_index, amount)
     return amount
@@ -90,13 +91,12 @@ def require_market_withdraw(tx: Transaction, market_index: int) -> None:
         )
 
 
-def note_snapshot(tx: Transaction, facts: RevenueSettleFacts, nav: int) -> None:
-    """Say where the APR cap bound and was taken of less than the fund is worth now."""
-    if facts.settled and facts.apr_cap < facts.tenth and facts.apr_base < nav:
-        tx.limit(
-            "if_last_settle_vault_amount", facts.apr_base, nav,
-            "the APR cap is taken of the fund's lowest value since the last settlement",
-        )  # fmt: skip
+def snapshot_limits(facts: RevenueSettleFacts, nav: int) -> list[Limit]:
+    """The snapshot, where the APR cap bound and was taken of less than the fund is worth now."""
+    if facts.apr_cap < facts.tenth and facts.apr_base < nav:
+        note = "the APR cap is taken of the fund's lowest value since the last settlement"
+        return [Limit("if_last_settle_vault_amount", facts.apr_base, nav, note)]
+    return []
 
 
 def _explain_no_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> Explanation:
@@ -106,7 +106,8 @@ def _explain_no_revenue(tx: Transaction, ix: SettleRevenueToInsuranceFund) -> Ex
     nav = get_insurance_fund_nav(market, vaults.insurance_fund_vault)
     base = calculate_revenue_settle_base(market, nav)
     calculate_revenue_to_settle(vaults.spot_vault, base, get_revenue_receivable(market), market, facts)
-    return word_no_revenue(ix.spot_market_index, facts)
+    message, passing, limits = word_no_revenue(ix.spot_market_index, facts)
+    return message, passing, limits + snapshot_limits(facts, nav)
 
 
 HANDLERS: dict[type[Instruction], Handler] = {SettleRevenueToInsuranceFund: settle_revenue}
