@@ -215,6 +215,10 @@ class ErrorCode(IntEnum):
     QuoteSourcesNotExhausted = 9009
     AssociatedSpotDrawTooLarge = 9010
     SwapPriceOutOfBounds = 9011
+    SignatureInvalid = 9012
+    SignatureExpired = 9013
+    SignatureReplayed = 9014
+    VenueBusy = 9015
 
 
 MEANING: Final[dict[ErrorCode, str]] = {
@@ -421,6 +425,10 @@ MEANING: Final[dict[ErrorCode, str]] = {
     ErrorCode.AssociatedSpotNotSet: "the perp market has no associated spot market",
     ErrorCode.QuoteSourcesNotExhausted: "the market can still be paid in quote",
     ErrorCode.AssociatedSpotDrawTooLarge: "more than the deficit, or than the period admits",
+    ErrorCode.SignatureInvalid: "the request is not signed by whom it says",
+    ErrorCode.SignatureExpired: "the signature's time has passed, or lies too far ahead",
+    ErrorCode.SignatureReplayed: "the signature was used before",
+    ErrorCode.VenueBusy: "too many requests wait",
     ErrorCode.SwapPriceOutOfBounds: "the executed price is too far from the oracle's",
 }
 """One human sentence for every code."""

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import msgspec
 
@@ -66,6 +66,8 @@ _CLOSED: Final = "it is closed"
 _INTERRUPTED: Final = "it was interrupted while it changed its state. Open the venue again"
 
 _log = logging.getLogger("seawall.venue")
+
+_Answer = TypeVar("_Answer")
 
 
 class Venue:
@@ -157,6 +159,12 @@ class Venue:
     def journal(self) -> Journal:
         """The journal, for reading."""
         return self._journal
+
+    def look(self, question: Callable[[Store, Tip], _Answer]) -> _Answer:
+        """Ask something of the state while nothing changes it. What the question sees is durable."""
+        with self._lock:
+            self._require_usable()
+            return question(self.store, self._tip)
 
     def root(self) -> str:
         """The state root: one hash over the whole state."""

@@ -1,0 +1,177 @@
+"""The one writer: a thread that takes requests in the order they came and commits them together, a group at a time.
+
+Callers wait on a future that is done once their instruction is durable. Whatever waits while a group is being forced
+to disk becomes the next group, so that the busier the venue, the fewer commits an instruction costs.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, NamedTuple
+
+from seawall.engine.machine import Request, refused_at_the_door
+from seawall.engine.receipts import Clock, Receipt
+from seawall.engine.venue import Venue
+from seawall.errors import ErrorCode, SettlementError
+from seawall.instructions.base import Instruction
+from seawall.service.admission import Nonces
+from seawall.signing import Proof
+
+LARGEST_GROUP: Final = 256
+"""Instructions of one commit. A reader of the state waits for one group at most."""
+
+LONGEST_QUEUE: Final = 10_000
+"""Requests that may wait; more are turned away with ``VenueBusy``."""
+
+
+class Asked(NamedTuple):
+    """A request that waits for its turn."""
+
+    instruction: Instruction
+    signer: str
+    proof: Proof | None
+    idempotency_key: str | None
+    answer: "Future[Receipt]"
+
+
+class Writer:
+    """Sequences requests through a venue. ``start`` it before, ``stop`` it after."""
+
+    def __init__(self, venue: Venue, now: Callable[[], int] = lambda: int(time.time())) -> None:
+        self.venue = venue
+        self._now = now
+        self._queue: queue.Queue[Asked | None] = queue.Queue(LONGEST_QUEUE)
+        self._thread = threading.Thread(target=self._run, name="seawall-writer", daemon=True)
+        self._nonces = Nonces()
+        self._listeners: list[Callable[[list[Receipt]], None]] = []
+        self.failed: BaseException | None = None
+        """What ended the writer, if anything did: the venue must be opened again."""
+        self.groups = 0
+        self.written = 0
+
+    def start(self) -> None:
+        """Read back the used nonces and begin to take requests."""
+        self._nonces.recall(self.venue.journal, self.clock().unix_timestamp)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Carry out what waits, then end."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def listen(self, listener: Callable[[list[Receipt]], None]) -> None:
+        """Tell ``listener`` the receipts of every group once they are durable, from the writer's thread."""
+        self._listeners.append(listener)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return self._queue.qsize()
+
+    def clock(self) -> Clock:
+        """The time that an instruction would get now: this machine's, or the last instruction's where that is later.
+
+        A clock that goes backwards therefore stops the venue's time and nothing else.
+        """
+        tip = self.venue.tip
+        usual = Clock.at(self._now())
+        return Clock(max(usual.unix_timestamp, tip.unix_timestamp), max(usual.slot, tip.slot))
+
+    def submit(
+        self, instruction: Instruction, signer: str, proof: Proof | None = None, idempotency_key: str | None = None
+    ) -> "Future[Receipt]":
+        """Queue a request whose signature was checked; ``VenueBusy`` where too many wait.
+
+        The future gives the receipt once it is durable, or raises what ended the writer.
+        """
+        answer: Future[Receipt] = Future()
+        if self.failed is not None:
+            answer.set_exception(self.failed)
+            return answer
+        try:
+            self._queue.put_nowait(Asked(instruction, signer, proof, idempotency_key, answer))
+        except queue.Full:
+            raise SettlementError(
+                ErrorCode.VenueBusy, f"{LONGEST_QUEUE} requests wait already", "the same a little later"
+            ) from None
+        return answer
+
+    # --- the thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            first = self._queue.get()
+            group: list[Asked] = []
+            while first is not None:
+                group.append(first)
+                if len(group) == LARGEST_GROUP:
+                    break
+                try:
+                    first = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            else:
+                going = False
+            if group:
+                going = self._carry_out(group) and going
+        self._turn_away()
+
+    def _carry_out(self, group: list[Asked]) -> bool:
+        """One group, one commit; False where the venue cannot go on."""
+        at = self.clock()
+        self._nonces.forget(at.unix_timestamp)
+        let_in: list[Asked] = []
+        known = set(self.venue.journal.by_key({a.idempotency_key for a in group if a.idempotency_key is not None}))
+        for asked in group:
+            try:
+                self._admit(asked, known, at)
+                let_in.append(asked)
+                if asked.idempotency_key is not None:
+                    known.add(asked.idempotency_key)
+            except SettlementError as error:
+                request = Request(asked.instruction, asked.signer, at, asked.idempotency_key)
+                asked.answer.set_result(refused_at_the_door(request, error))
+        requests = [
+            Request(a.instruction, a.signer, at, a.idempotency_key, b"" if a.proof is None else a.proof.packed())
+            for a in let_in
+        ]
+        before = self.venue.sequence
+        try:
+            receipts = list(self.venue.apply_many(requests))
+        except BaseException as error:
+            self.failed = error
+            for asked in let_in:
+                asked.answer.set_exception(error)
+            return False
+        self._tell(let_in, receipts, before)
+        return True
+
+    def _admit(self, asked: Asked, known: set[str], at: Clock) -> None:
+        """A repeated request passes, for its first receipt; any other must bring a proof that was not used."""
+        if asked.proof is None or asked.idempotency_key in known:
+            return
+        self._nonces.check(asked.signer, asked.proof, at.unix_timestamp)
+        self._nonces.add(asked.signer, asked.proof)
+
+    def _tell(self, group: list[Asked], receipts: list[Receipt], before: int) -> None:
+        self.groups += 1
+        new = [receipt for receipt in receipts if receipt.sequence > before]
+        self.written += len(new)
+        for listener in self._listeners:
+            listener(new)
+        for asked, receipt in zip(group, receipts, strict=True):
+            asked.answer.set_result(receipt)
+
+    def _turn_away(self) -> None:
+        """Answer whoever still waits once the writer has ended."""
+        while True:
+            try:
+                asked = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if asked is not None:
+                asked.answer.set_exception(self.failed or RuntimeError("the service is stopping"))
