@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from seawall.arithmetic import pow10
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, pow10
 from seawall.engine.conservation import USERS, Totals, totals
 from seawall.engine.receipts import Receipt
 from seawall.engine.store import Store
@@ -114,6 +114,7 @@ def _add_user(user: User, deposits: "Counter[int]", borrows: "Counter[int]", per
         if spot.scaled_balance:
             (borrows if spot.balance_type == BORROW else deposits)[spot.market_index] += spot.scaled_balance
         perp = user.perp_positions[i]
+        deposits[QUOTE_SPOT_MARKET_INDEX] += perp.isolated_position_scaled_balance
         base, quote = perp.base_asset_amount, perp.quote_asset_amount
         if base == 0 and quote == 0:
             continue

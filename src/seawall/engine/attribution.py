@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.receipts import IndexChange, Waterfall
 from seawall.engine.store import Store
 from seawall.keys import key_to_text
@@ -147,6 +148,9 @@ def _balances(store: Store, market_index: int) -> Iterator[tuple[str, int]]:
             position = user.spot_positions[i]
             if position.market_index == market_index and position.balance_type == DEPOSIT and position.scaled_balance:
                 yield _account(user), position.scaled_balance
+            isolated = user.perp_positions[i]
+            if market_index == QUOTE_SPOT_MARKET_INDEX and isolated.isolated_position_scaled_balance:
+                yield f"{_account(user)}.isolated.{isolated.market_index}", isolated.isolated_position_scaled_balance
 
 
 # --- insurance: every stake, and the protocol ----------------------------------------------------------------------

@@ -9,6 +9,7 @@ it may never become negative by an instruction.
 from struct import Struct
 from typing import NamedTuple
 
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.receipts import Transfer, VaultChange
 from seawall.engine.store import Store
 from seawall.engine.transaction import Change
@@ -18,7 +19,7 @@ from seawall.rules.common.balances import get_token_amount
 from seawall.state.enums import BORROW, DEPOSIT
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import PoolBalance, SpotMarket, Vaults
-from seawall.state.user import POSITIONS, SpotPosition, User
+from seawall.state.user import POSITIONS, PerpPosition, SpotPosition, User
 
 USERS = "users"
 """The account that stands for all users of a batch."""
@@ -30,6 +31,11 @@ _POSITIONS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "spot_pos
 _BALANCES = ("scaled_balance", "market_index", "balance_type")
 _read_balances = Struct("<" + row_format(SpotPosition, _BALANCES) * POSITIONS).unpack_from
 _NO_BALANCES = (0,) * (len(_BALANCES) * POSITIONS)
+
+_PERPS_AT = next(f.offset for f in User.LAYOUT.fields if f.name == "perp_positions")
+_COLLATERAL = ("market_index", "isolated_position_scaled_balance")
+_read_collateral = Struct("<" + row_format(PerpPosition, _COLLATERAL) * POSITIONS).unpack_from
+_NO_COLLATERAL = (0,) * (len(_COLLATERAL) * POSITIONS)
 
 
 class Totals(NamedTuple):
@@ -142,6 +148,23 @@ def _positions(legs: dict[int, list[Leg]], change: Change, after: User | None, m
             if old_balance:
                 legs.setdefault(old_index, []).append((account, old_balance, old_type, 0, old_type))
             legs.setdefault(index, []).append((account, 0, new_type, balance, new_type))
+    _isolated_collateral(legs, change, after, moving)
+
+
+def _isolated_collateral(legs: dict[int, list[Leg]], change: Change, after: User | None, moving: set[int]) -> None:
+    """The collateral of isolated positions is a deposit in the quote market, a claim of its own beside cross margin."""
+    news = _read_collateral(change.data, _PERPS_AT)
+    olds = _NO_COLLATERAL if change.before is None else _read_collateral(change.before, _PERPS_AT)
+    for at in range(0, len(news), len(_COLLATERAL)):
+        old, new = olds[at + 1], news[at + 1]
+        if old == new and (new == 0 or QUOTE_SPOT_MARKET_INDEX not in moving):
+            continue
+        account = USERS
+        if after is not None:
+            # a row that was emptied may have been given to another market since
+            market = news[at] if new else olds[at]
+            account = f"user.{key_to_text(after.authority)}/{after.sub_account_id}.isolated.{market}"
+        _claim(legs, account, old, new, moving, QUOTE_SPOT_MARKET_INDEX)
 
 
 def _market_transfers(

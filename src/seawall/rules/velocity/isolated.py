@@ -6,13 +6,17 @@ A *scope* of an account is an int ``row``: −1 is cross margin, else the row of
 
 from typing import Final
 
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import check_leaving, get_spot_balance, get_token_amount, withdraw_from_deposit
 from seawall.rules.common.perp_positions import find_perp_position, force_get_perp_position_index, is_isolated
+from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.state.enums import BORROW, DEPOSIT, POSITION_ISOLATED
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import PerpPosition, User
+
+POSITIONS: Final = 8
 
 CROSS: Final = -1
 """The scope of the account's cross margin."""
@@ -77,19 +81,17 @@ def force_get_isolated_position_index(user: User, market_index: int) -> int:
 
 
 @rule
-def get_user_quote_token_amount(user: User, quote_market: SpotMarket) -> int:
-    """The account's tokens in the quote market, signed: the cross balance and every isolated position's collateral.
+def get_total_token_amount(user: User, spot_market: SpotMarket) -> int:
+    """The account's tokens in a market, signed: cross margin, and in the quote market every isolated position too.
 
-    Source: velocity/isolated.md §2.
+    Source: velocity/isolated.md §2; ``state/user.rs::get_total_token_amount``.
     """
     tokens = 0
-    for i in range(len(user.spot_positions)):
-        spot_position = user.spot_positions[i]
-        if spot_position.scaled_balance != 0 and spot_position.market_index == quote_market.market_index:
-            held = get_token_amount(spot_position.scaled_balance, quote_market, spot_position.balance_type)
-            if spot_position.balance_type == BORROW:
-                held = -held
-            tokens = tokens + held
-    for i in range(len(user.perp_positions)):
-        tokens = tokens + get_isolated_token_amount(user.perp_positions[i], quote_market)
+    for i in range(POSITIONS):
+        position = user.spot_positions[i]
+        if position.scaled_balance != 0 and position.market_index == spot_market.market_index:
+            tokens = tokens + signed_token_amount(position, spot_market)
+    if spot_market.market_index == QUOTE_SPOT_MARKET_INDEX:
+        for i in range(POSITIONS):
+            tokens = tokens + get_isolated_token_amount(user.perp_positions[i], spot_market)
     return tokens
