@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import field
 
-from seawall.instructions.base import Instruction, UserRef
+from seawall.instructions.base import Instruction, Key, UserRef
 from seawall.records import i64, u16, u64
 
 Direction = Literal["Long", "Short"]
@@ -101,8 +101,9 @@ class PlaceAndTakePerpOrder(Instruction, frozen=True, kw_only=True):
     """An order is placed and filled at once; what is left rests, or is dropped if ``immediate_or_cancel``.
 
     ``makers`` are further accounts whose orders were considered: their funding settles. Signer: user, delegate or
-    admin; with makers the admin, who runs the order book. Source: instructions.md §2.6; amm-and-funding.md §3.5;
-    ``user.rs::handle_place_and_take_perp_order``.
+    admin; with makers the admin, who runs the order book. ``builder`` (Velocity): who is paid
+    ``builder_fee_tenth_bps`` (tenths of a basis point of the quote) on top of the fee, as the account's authority
+    approved. Source: instructions.md §2.6; amm-and-funding.md §3.5; ``user.rs::handle_place_and_take_perp_order``.
     """
 
     user: UserRef
@@ -119,6 +120,8 @@ class PlaceAndTakePerpOrder(Instruction, frozen=True, kw_only=True):
     makers: list[UserRef] = field(default_factory=list)
     cancelled_maker_orders: list[RestingMakerOrder] = field(default_factory=list)
     fills: list[AmmFill | MatchFill] = field(default_factory=list)
+    builder: Key | None = None
+    builder_fee_tenth_bps: u16 = 0
 
 
 class FillPerpOrder(Instruction, frozen=True, kw_only=True):
@@ -126,8 +129,9 @@ class FillPerpOrder(Instruction, frozen=True, kw_only=True):
 
     ``order_slot`` is the slot in which it was placed, which the filler's reward grows with. An order past ``max_ts``,
     or with nothing left to reduce, is cancelled instead and the flat filler fee is paid; so are
-    ``cancelled_maker_orders``. Without ``filler`` nobody is rewarded. Source: instructions.md §2.6;
-    amm-and-funding.md §3.5; ``controller/orders.rs::fill_perp_order``.
+    ``cancelled_maker_orders``. Without ``filler`` nobody is rewarded. ``builder`` (Velocity) as in
+    ``PlaceAndTakePerpOrder``. Source: instructions.md §2.6; amm-and-funding.md §3.5;
+    ``controller/orders.rs::fill_perp_order``.
     """
 
     user: UserRef
@@ -144,3 +148,5 @@ class FillPerpOrder(Instruction, frozen=True, kw_only=True):
     makers: list[UserRef] = field(default_factory=list)
     cancelled_maker_orders: list[RestingMakerOrder] = field(default_factory=list)
     fills: list[AmmFill | MatchFill] = field(default_factory=list)
+    builder: Key | None = None
+    builder_fee_tenth_bps: u16 = 0

@@ -8,22 +8,47 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.open_orders import signed_base
 from seawall.rules.common.perp_orders import open_interest
-from seawall.state.enums import MARGIN_INITIAL, MARGIN_MAINTENANCE, MarginRequirementType, MarketStatus
+from seawall.rules.velocity.isolated import CROSS, scope_of
+from seawall.rules.velocity.margin import calculate_margin as calculate_margin_by_scope
+from seawall.rules.velocity.margin import meets_margin_requirement as scope_meets_margin_requirement
+from seawall.rules.velocity.margin import scope_figures
+from seawall.state.enums import (
+    MARGIN_INITIAL,
+    MARGIN_MAINTENANCE,
+    RULEBOOK_VELOCITY,
+    MarginRequirementType,
+    MarketStatus,
+)
 from seawall.state.facts import MarginCalculation
 from seawall.state.orders import PerpOrder
 from seawall.state.perp_market import PerpMarket
-from seawall.state.user import PerpPosition, User
+from seawall.state.user import POSITIONS, PerpPosition, User
 
 
 def short_of_margin(
-    tx: Transaction, user: User, name: str, requirement_type: int, *, strict: bool = False
+    tx: Transaction,
+    user: User,
+    name: str,
+    requirement_type: int,
+    *,
+    strict: bool = False,
+    market_index: int | None = None,
 ) -> SettlementError:
-    """``InsufficientCollateral`` with what ``name`` has and needs; the shortage goes to the receipt."""
-    calculation = MarginCalculation()
-    calculate_margin(
-        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, strict, 0, calculation
-    )
-    required, collateral = calculation.margin_requirement, calculation.total_collateral
+    """``InsufficientCollateral`` with what ``name`` has and needs; the shortage goes to the receipt.
+
+    ``market_index`` is where it trades, if it does: Velocity then holds other scopes to Maintenance.
+    """
+    if tx.state.rulebook == RULEBOOK_VELOCITY:
+        requirement_type, scope, collateral, required = _scope_that_is_short(
+            tx, user, market_index, requirement_type, strict
+        )
+        name = f"{name}{scope}"
+    else:
+        calculation = MarginCalculation()
+        calculate_margin(
+            user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, strict, 0, calculation
+        )
+        required, collateral = calculation.margin_requirement, calculation.total_collateral
     kind = MarginRequirementType(requirement_type).name
     note = f"{'strict ' if strict else ''}{kind} margin of {name} would ask for {required} (quote 1e6)"
     tx.limit("margin_requirement", collateral, required, note)
@@ -34,8 +59,34 @@ def short_of_margin(
     )
 
 
+def _scope_that_is_short(
+    tx: Transaction, user: User, market_index: int | None, requirement_type: int, strict: bool
+) -> tuple[int, str, int, int]:
+    """The first scope that fails its requirement: the type it is held to, its name, collateral and requirement."""
+    types = [requirement_type] * (POSITIONS + 1)
+    if market_index is not None:
+        types = [MARGIN_MAINTENANCE] * (POSITIONS + 1)
+        types[scope_of(user, market_index)] = requirement_type
+    isolated_type = MARGIN_MAINTENANCE if market_index is not None else requirement_type
+    calculation = MarginCalculation()
+    calculate_margin_by_scope(
+        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, types[CROSS], isolated_type,
+        -1 if market_index is None else market_index, requirement_type, strict, 0, calculation,
+    )  # fmt: skip
+    short = CROSS
+    for row in range(CROSS, POSITIONS):
+        if not scope_meets_margin_requirement(calculation, row):
+            short = row
+            break
+    collateral, _, required, _ = scope_figures(calculation, short)
+    if short == CROSS:
+        return types[short], " (cross margin)", collateral, required
+    index = user.perp_positions[short].market_index
+    return types[short], f" (isolated position in perp market {index})", collateral, required
+
+
 @contextmanager
-def placing(tx: Transaction, user: User, risk_increasing: bool) -> Iterator[None]:
+def placing(tx: Transaction, user: User, market_index: int, risk_increasing: bool) -> Iterator[None]:
     """A placement that fails for margin says how much is missing."""
     try:
         yield
@@ -43,7 +94,7 @@ def placing(tx: Transaction, user: User, risk_increasing: bool) -> Iterator[None
         if error.code != ErrorCode.InsufficientCollateral or error.detail:
             raise
         kind = MARGIN_INITIAL if risk_increasing else MARGIN_MAINTENANCE
-        raise short_of_margin(tx, user, "the account", kind, strict=True) from None
+        raise short_of_margin(tx, user, "the account", kind, strict=True, market_index=market_index) from None
 
 
 @contextmanager

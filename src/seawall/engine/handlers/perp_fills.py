@@ -7,6 +7,7 @@ from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import refresh_amm
 from seawall.engine.handlers.order_refusals import entering_market, placing
 from seawall.engine.handlers.perp_order_fill import PerpOrderFill
+from seawall.engine.permissions import role_of
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -37,7 +38,10 @@ from seawall.rules.common.perp_positions import (
     get_perp_position_index,
 )
 from seawall.rules.common.user_status import is_bankrupt, is_reduce_only, update_last_active_slot
-from seawall.state.enums import EXCHANGE_ALL_PAUSED, EXCHANGE_FILL_PAUSED, PositionDirection
+from seawall.rules.velocity.isolated import scope_of
+from seawall.rules.velocity.margin import check_place_order_margin_requirement as check_place_order_margin_by_scope
+from seawall.rules.velocity.margin import validate_user_not_being_liquidated as validate_no_scope_being_liquidated
+from seawall.state.enums import EXCHANGE_ALL_PAUSED, EXCHANGE_FILL_PAUSED, RULEBOOK_DRIFT, PositionDirection
 from seawall.state.orders import PerpOrder
 from seawall.state.user import User
 
@@ -60,8 +64,8 @@ def reserve_perp_order(tx: Transaction, ix: ReservePerpOrder) -> None:
 
 
 def require_operator(tx: Transaction, user: User) -> None:
-    """``Unauthorized`` unless the admin, who runs the order book, or the account's authority or delegate signs."""
-    if tx.signer != tx.state.admin:
+    """``Unauthorized`` unless who runs the order book, or the account's authority or delegate signs."""
+    if not tx.holds_role(role_of(tx.state, tx.instruction)):
         tx.require_authority_or_delegate(user)
 
 
@@ -70,11 +74,12 @@ def place(
 ) -> bool:
     """Reserve an order as ``place_perp_order`` would, its size cut to whole steps; False for an expired one.
 
+    Velocity judges each isolated position's margin by itself, and admits accounts of pool 0 only (``InvalidPoolId``).
     Errors in order: ``UserIsBeingLiquidated``, ``UserBankrupt``, ``UserReduceOnly``, ``MarketBeingInitialized``,
     ``MarketPlaceOrderPaused``, ``MaxNumberOfPositions``, ``OrderAmountTooSmall``, ``InsufficientCollateral``,
     ``IsolatedAssetTierViolation``, ``InvalidOrderNotRiskReducing``, ``MaxOpenInterest``.
     """
-    validate_user_not_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    _validate_not_being_liquidated(tx, user)
     if is_bankrupt(user):
         raise SettlementError(ErrorCode.UserBankrupt)
     _release(user, expired)
@@ -93,14 +98,42 @@ def place(
         position, order.direction, order.base_asset_amount, order.reduce_only
     )
     reserve_order(position, order.direction, order.base_asset_amount)
-    with placing(tx, user, risk_increasing):
-        check_place_order_margin_requirement(
-            user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, risk_increasing
-        )
+    with placing(tx, user, market_index, risk_increasing):
+        _check_place_order_margin(tx, user, market_index, risk_increasing)
     with entering_market(tx, market, position, order):
         check_reserved_order(market, position, order, risk_increasing)
     update_last_active_slot(user, tx.slot)
     return True
+
+
+def _validate_not_being_liquidated(tx: Transaction, user: User) -> None:
+    """``UserIsBeingLiquidated``; Velocity: ``InvalidPoolId`` first."""
+    if tx.state.rulebook == RULEBOOK_DRIFT:
+        validate_user_not_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+        return
+    require_pool_0(user)
+    validate_no_scope_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+
+
+def require_pool_0(user: User) -> None:
+    """``InvalidPoolId`` for an account that may not trade perps."""
+    if user.pool_id != 0:
+        raise SettlementError(
+            ErrorCode.InvalidPoolId, f"the account belongs to pool {user.pool_id}", "an account of pool 0"
+        )
+
+
+def _check_place_order_margin(tx: Transaction, user: User, market_index: int, risk_increasing: bool) -> None:
+    """``InsufficientCollateral``, ``IsolatedAssetTierViolation``."""
+    if tx.state.rulebook == RULEBOOK_DRIFT:
+        check_place_order_margin_requirement(
+            user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, risk_increasing
+        )
+        return
+    row = scope_of(user, market_index)
+    check_place_order_margin_by_scope(
+        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, risk_increasing, row
+    )
 
 
 def release_perp_order(tx: Transaction, ix: ReleasePerpOrder) -> None:
@@ -140,6 +173,24 @@ def place_and_take_perp_order(tx: Transaction, ix: PlaceAndTakePerpOrder) -> Non
 
     Errors: ``ExchangePaused``, ``InvalidOrderPostOnly``, those of ``place``, those of fills (amm-and-funding.md §3.5).
     """
+    require_no_builder(ix)
+    user = admit_taker(tx, ix)
+    market = refresh_amm(tx, ix.market_index)
+    order = taking_order(tx, ix)
+    if place(tx, user, ix.market_index, order, ix.expired):
+        take(PerpOrderFill(tx, market, user, order, ix.user), ix)
+
+
+def require_no_builder(ix: PlaceAndTakePerpOrder | FillPerpOrder) -> None:
+    """``InvalidInstruction`` for an order that names a builder: Drift knows none."""
+    if ix.builder is not None or ix.builder_fee_tenth_bps:
+        raise SettlementError(
+            ErrorCode.InvalidInstruction, "the rulebook 'drift' has no builders", "the order without a builder"
+        )
+
+
+def admit_taker(tx: Transaction, ix: PlaceAndTakePerpOrder) -> User:
+    """The account that takes: ``ExchangePaused``, ``InvalidOrderPostOnly``, ``Unauthorized``."""
     require_not_paused(tx, EXCHANGE_FILL_PAUSED)
     if ix.post_only:
         raise SettlementError(ErrorCode.InvalidOrderPostOnly)
@@ -147,8 +198,12 @@ def place_and_take_perp_order(tx: Transaction, ix: PlaceAndTakePerpOrder) -> Non
     if ix.makers or ix.cancelled_maker_orders or any(hasattr(fill, "maker") for fill in ix.fills):
         tx.require_admin()
     require_operator(tx, user)
-    market = refresh_amm(tx, ix.market_index)
-    order = PerpOrder(
+    return user
+
+
+def taking_order(tx: Transaction, ix: PlaceAndTakePerpOrder) -> PerpOrder:
+    """The order that is placed now."""
+    return PerpOrder(
         direction=PositionDirection[ix.direction],
         base_asset_amount=ix.base_asset_amount,
         price=ix.price,
@@ -157,9 +212,10 @@ def place_and_take_perp_order(tx: Transaction, ix: PlaceAndTakePerpOrder) -> Non
         reduce_only=ix.reduce_only,
         is_limit=ix.order_type in ("Limit", "TriggerLimit"),
     )
-    if not place(tx, user, ix.market_index, order, ix.expired):
-        return
-    fill = PerpOrderFill(tx, market, user, order, ix.user)
+
+
+def take(fill: PerpOrderFill, ix: PlaceAndTakePerpOrder) -> None:
+    """Fill an order just placed; what is left of it rests, or is dropped."""
     fill.run(ix.makers, ix.cancelled_maker_orders, ix.fills)
     if ix.immediate_or_cancel and fill.is_open:
         fill.release_rest()
@@ -167,15 +223,27 @@ def place_and_take_perp_order(tx: Transaction, ix: PlaceAndTakePerpOrder) -> Non
 
 def fill_perp_order(tx: Transaction, ix: FillPerpOrder) -> None:
     """Fill a resting order. ``ExchangePaused``, ``OrderDoesNotExist``, those of fills (amm-and-funding.md §3.5)."""
+    require_no_builder(ix)
+    user = admit_fill(tx, ix)
+    market = refresh_amm(tx, ix.market_index)
+    order = resting_order(ix, user)
+    PerpOrderFill(tx, market, user, order, ix.filler).run(ix.makers, ix.cancelled_maker_orders, ix.fills)
+
+
+def admit_fill(tx: Transaction, ix: FillPerpOrder) -> User:
+    """The account whose order is filled: ``ExchangePaused``, ``Unauthorized``."""
     require_not_paused(tx, EXCHANGE_FILL_PAUSED)
     tx.require_admin()
-    user = tx.write_user(ix.user)
+    return tx.write_user(ix.user)
+
+
+def resting_order(ix: FillPerpOrder, user: User) -> PerpOrder:
+    """The order that was placed before; ``UserHasNoPositionInMarket``, ``OrderDoesNotExist``."""
     direction = PositionDirection[ix.direction]
-    market = refresh_amm(tx, ix.market_index)
     index = get_perp_position_index(user, ix.market_index)
     if ix.base_asset_amount == 0 or reserved_base(user.perp_positions[index], direction) < ix.base_asset_amount:
         raise SettlementError(ErrorCode.OrderDoesNotExist, f"{ix.user} has no such order resting")
-    order = PerpOrder(
+    return PerpOrder(
         direction=direction,
         base_asset_amount=ix.base_asset_amount,
         price=ix.price,
@@ -185,8 +253,6 @@ def fill_perp_order(tx: Transaction, ix: FillPerpOrder) -> None:
         post_only=ix.post_only,
         is_limit=ix.order_type in ("Limit", "TriggerLimit"),
     )
-    fill = PerpOrderFill(tx, market, user, order, ix.filler)
-    fill.run(ix.makers, ix.cancelled_maker_orders, ix.fills)
 
 
 HANDLERS: dict[type[Instruction], Handler] = {

@@ -5,7 +5,7 @@ gates stand in their order, and the events are told.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seawall.engine.gates import is_paused
 from seawall.engine.handlers.amm import attempt_funding, emit_funding_payment
@@ -63,7 +63,6 @@ from seawall.rules.common.perp_orders import (
     open_interest,
     should_cancel_reduce_only_order,
     unfilled_base_asset_amount,
-    validate_fill_price_within_price_bands,
 )
 from seawall.rules.common.perp_positions import find_perp_position, get_perp_position_index
 from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated, update_last_active_slot
@@ -72,7 +71,12 @@ from seawall.rules.drift.fees import (
     calculate_fee_for_fulfillment_with_match,
     determine_perp_fee_tier,
 )
-from seawall.rules.drift.perp_fills import book_market_fees, book_match_fees, pay_referrer
+from seawall.rules.drift.perp_fills import (
+    book_market_fees,
+    book_match_fees,
+    pay_referrer,
+    validate_fill_price_within_price_bands,
+)
 from seawall.state.enums import (
     EXCHANGE_AMM_PAUSED,
     LONG,
@@ -143,7 +147,7 @@ class PerpOrderFill:
         if is_bankrupt(self.user):
             self._note("the account is bankrupt: nothing is filled")
             return
-        if update_liquidation_status(self.user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state):
+        if self._is_in_liquidation():
             self._note("the account is in liquidation: nothing is filled")
             return
         validate_perp_market(market)
@@ -186,7 +190,7 @@ class PerpOrderFill:
             if quote >= 0:
                 attempts += 1
                 # an attempt that filled nothing still is a trade of 0: deliberate, it is the program's
-                update_volume_24h(self.market.amm, quote, order.direction, tx.now)
+                update_volume_24h(self.market, quote, order.direction, tx.now)
         if attempts == 0:
             return
         self._check_margin(self.user, MARGIN_MAINTENANCE if reducing else MARGIN_FILL)
@@ -197,22 +201,34 @@ class PerpOrderFill:
             reduced = after == 0 or ((after > 0) == (before > 0) and abs(after) < abs(before))
             self._check_margin(maker, MARGIN_MAINTENANCE if reduced else MARGIN_FILL)
         if self.base != 0:
-            validate_fill_price_within_price_bands(
-                calculate_fill_price(self.quote, self.base),
-                order.direction,
-                self.oracle_price,
-                self.twap_5min,
-                self.market.margin_ratio_initial,
-                tx.state.oracle_guard_rails,
-            )
+            self._check_price_bands(calculate_fill_price(self.quote, self.base))
+
+    def _check_price_bands(self, fill_price: int) -> None:
+        validate_fill_price_within_price_bands(
+            fill_price,
+            self.order.direction,
+            self.oracle_price,
+            self.twap_5min,
+            self.market.margin_ratio_initial,
+            self.tx.state.oracle_guard_rails,
+        )
 
     def _check_margin(self, user: User, requirement_type: int) -> None:
         tx = self.tx
-        if not meets_margin_requirement(
-            user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, False
-        ):
+        if not self._meets_margin_requirement(user, requirement_type):
             name = "the taker" if user is self.user else f"the maker {key_to_text(user.address)}"
-            raise short_of_margin(tx, user, name, requirement_type)
+            raise short_of_margin(tx, user, name, requirement_type, market_index=self.index)
+
+    def _meets_margin_requirement(self, user: User, requirement_type: int) -> bool:
+        tx = self.tx
+        return meets_margin_requirement(
+            user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, False
+        )
+
+    def _is_in_liquidation(self) -> bool:
+        """Whether the account still is in liquidation, now that it may leave it."""
+        tx = self.tx
+        return update_liquidation_status(self.user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
 
     # --- who and what is there --------------------------------------------------------------------------------
 
@@ -329,17 +345,22 @@ class PerpOrderFill:
     def _is_cancelled_instead(self, has_makers: bool) -> bool:
         """Cancel an order that is expired or reduces nothing; ``ImpossibleFill`` where it must be left alone."""
         order = self.order
-        if order.is_limit and not self._is_auction_over() and not has_makers:
-            raise SettlementError(ErrorCode.ImpossibleFill, "the AMM takes the order only after its auction")
+        self._require_fillable(has_makers)
         if order.max_ts != 0 and self.tx.now > order.max_ts:
-            if order.is_limit and self.tx.now <= order.max_ts + LIMIT_ORDER_GRACE:
-                raise SettlementError(ErrorCode.ImpossibleFill, "the order expired a moment ago")
             self._cancel("OrderExpired")
             return True
         if should_cancel_reduce_only_order(order, self.position.base_asset_amount, self.market.amm.order_step_size):
             self._cancel("ReduceOnlyOrderIncreasedPosition")
             return True
         return False
+
+    def _require_fillable(self, has_makers: bool) -> None:
+        """``ImpossibleFill`` for a limit order that is left alone for now: in its auction, or just expired."""
+        order = self.order
+        if order.is_limit and not self._is_auction_over() and not has_makers:
+            raise SettlementError(ErrorCode.ImpossibleFill, "the AMM takes the order only after its auction")
+        if order.is_limit and order.max_ts != 0 and order.max_ts < self.tx.now <= order.max_ts + LIMIT_ORDER_GRACE:
+            raise SettlementError(ErrorCode.ImpossibleFill, "the order expired a moment ago")
 
     def _pay_flat(self, user: User) -> int:
         """The flat filler fee out of ``user``'s position; 0 without a separate filler."""
@@ -376,7 +397,7 @@ class PerpOrderFill:
             return -1
         limit = effective_limit_price(order, fill.price or 0)
         if base is None:
-            quoted = quoted_price(market.amm, self.reserve_price, order.direction)
+            quoted = quoted_price(market, self.reserve_price, order.direction)
             if fill.price is None:
                 wanted = does_price_cross(quoted, order.direction, order.price)
             else:
@@ -408,28 +429,11 @@ class PerpOrderFill:
             return 0
         facts = FillFacts()
         trade_with_amm(market, self.user, order, base, fixed_price, limit, self.reserve_price, tx.now, facts)
-        referrer = None if is_jit else self.referrer
-        reward_referrer = referrer is not None and can_reward_user_with_perp_pnl(referrer.user, self.index)
         filler = self.filler
         if filler is None and not is_jit:
             filler = self.maker_as_filler
         reward_filler = filler is not None and can_reward_user_with_perp_pnl(filler.user, self.index)
-        calculate_fee_for_fulfillment_with_amm(
-            facts,
-            self.stats,
-            tx.state.perp_fee_structure,
-            market.fee_adjustment,
-            order.slot,
-            tx.slot,
-            order.post_only,
-            self.stats if referrer is None else referrer.stats,
-            reward_referrer,
-            reward_filler,
-        )
-        book_market_fees(market, facts.fee_to_market, facts.user_fee, facts.quote_asset_amount_surplus)
-        book_user_fees(self.stats, facts.user_fee, facts.maker_rebate, facts.referee_discount)
-        if referrer is not None:
-            pay_referrer(market, referrer.user, referrer.stats, facts.referrer_reward, tx.now)
+        self._charge_amm_fill(facts, is_jit, reward_filler)
         book_taker_of_amm_fill(market, self.user, self.stats, order, tx.now, facts)
         if filler is not None:
             reward = facts.filler_reward
@@ -438,6 +442,32 @@ class PerpOrderFill:
         self._count(facts)
         self._emit_fill("OrderFilledWithAMMJit" if is_jit else "OrderFilledWithAMM", facts, None, with_surplus=True)
         return facts.quote_asset_amount
+
+    def _charge_amm_fill(self, facts: FillFacts, is_jit: bool, reward_filler: bool) -> None:
+        """Fees of a fill against the AMM, in the books of market, user's statistics and referrer.
+
+        What the AMM takes of a match has no referrer.
+        """
+        tx = self.tx
+        market = self.market
+        referrer = None if is_jit else self.referrer
+        reward_referrer = referrer is not None and can_reward_user_with_perp_pnl(referrer.user, self.index)
+        calculate_fee_for_fulfillment_with_amm(
+            facts,
+            self.stats,
+            tx.state.perp_fee_structure,
+            market.fee_adjustment,
+            self.order.slot,
+            tx.slot,
+            self.order.post_only,
+            self.stats if referrer is None else referrer.stats,
+            reward_referrer,
+            reward_filler,
+        )
+        book_market_fees(market, facts.fee_to_market, facts.user_fee, facts.quote_asset_amount_surplus)
+        book_user_fees(self.stats, facts.user_fee, facts.maker_rebate, facts.referee_discount)
+        if referrer is not None:
+            pay_referrer(market, referrer.user, referrer.stats, facts.referrer_reward, tx.now)
 
     def _count(self, facts: FillFacts) -> None:
         self.base += facts.base_asset_amount
@@ -475,7 +505,7 @@ class PerpOrderFill:
         if base == 0:
             return 0
         clamp_denominator = perp_sanitize_clamp_denominator(market.contract_tier)
-        update_mark_twap_from_estimates(market.amm, tx.now, fill.price, order.direction, clamp_denominator)
+        update_mark_twap_from_estimates(market, tx.now, fill.price, order.direction, clamp_denominator)
         jit = fill.jit_base_asset_amount
         if jit is None:
             jit = calculate_amm_jit_liquidity(
@@ -506,33 +536,15 @@ class PerpOrderFill:
         maker_stats = tx.write_user_stats(maker.authority)
         facts = FillFacts()
         trade_with_maker(market, self.user, self.stats, limit, maker, maker_stats, maker_order, base, tx.now, facts)
-        referrer = self.referrer
-        if referrer is not None and referrer.user.authority == maker.authority:
-            referrer = None
-        reward_referrer = referrer is not None and can_reward_user_with_perp_pnl(referrer.user, self.index)
         multiplier = 0
         if self.filler is not None and can_reward_user_with_perp_pnl(self.filler.user, self.index):
             multiplier = calculate_filler_multiplier_for_matched_orders(
                 maker_order.price, maker_order.direction, self.oracle_price
             )
-        calculate_fee_for_fulfillment_with_match(
-            facts,
-            self.stats,
-            maker_stats,
-            tx.state.perp_fee_structure,
-            market.fee_adjustment,
-            order.slot,
-            tx.slot,
-            multiplier,
-            self.stats if referrer is None else referrer.stats,
-            reward_referrer,
-        )
-        book_match_fees(market, self.user, self.stats, maker, maker_stats, facts)
+        self._charge_match(facts, maker, maker_stats, multiplier)
         if self.filler is not None:
             filler, stats = self.filler
             pay_filler(market, filler, stats, facts.filler_reward, facts.quote_asset_amount, tx.now, tx.slot)
-        if referrer is not None:
-            pay_referrer(market, referrer.user, referrer.stats, facts.referrer_reward, tx.now)
         finish_fill(market, self.position, order, facts)
         fill_reservation(maker_position, maker_order, base, facts.quote_asset_amount)
         filled = self.maker_fills.get(maker.address, 0)
@@ -540,6 +552,33 @@ class PerpOrderFill:
         self._count(facts)
         self._emit_fill("OrderFilledWithMatch", facts, maker, with_surplus=False)
         return facts.quote_asset_amount
+
+    def _charge_match(self, facts: FillFacts, maker: User, maker_stats: UserStats, multiplier: int) -> None:
+        """Fees of a match, in the books of market, both traders and referrer.
+
+        A referrer is not paid for meeting one of its own orders.
+        """
+        tx = self.tx
+        market = self.market
+        referrer = self.referrer
+        if referrer is not None and referrer.user.authority == maker.authority:
+            referrer = None
+        reward_referrer = referrer is not None and can_reward_user_with_perp_pnl(referrer.user, self.index)
+        calculate_fee_for_fulfillment_with_match(
+            facts,
+            self.stats,
+            maker_stats,
+            tx.state.perp_fee_structure,
+            market.fee_adjustment,
+            self.order.slot,
+            tx.slot,
+            multiplier,
+            self.stats if referrer is None else referrer.stats,
+            reward_referrer,
+        )
+        book_match_fees(market, self.user, self.stats, maker, maker_stats, facts)
+        if referrer is not None:
+            pay_referrer(market, referrer.user, referrer.stats, facts.referrer_reward, tx.now)
 
     # --- events -----------------------------------------------------------------------------------------------
 
@@ -559,13 +598,18 @@ class PerpOrderFill:
             fill_record_id=facts.fill_record_id,
             base=facts.base_asset_amount,
             quote=facts.quote_asset_amount,
-            taker_fee=None if taker_key is None else facts.user_fee,
+            taker_fee=None if taker_key is None else facts.user_fee + facts.builder_fee,
             maker_fee=None if maker is None else -facts.maker_rebate,
             referrer_reward=facts.referrer_reward or None,
             surplus=facts.quote_asset_amount_surplus if with_surplus else None,
             taker=taker_key,
             maker=None if maker is None else key_to_text(maker.address),
+            more=self._more_of_fill(facts),
         )
+
+    def _more_of_fill(self, facts: FillFacts) -> dict[str, Any]:
+        """What a fill's event has beyond Drift's fields."""
+        return {}
 
     def _emit_cancel(self, explanation: str, reward: int, taker: User | None, maker: User | None) -> None:
         self._emit(
@@ -591,6 +635,7 @@ class PerpOrderFill:
         surplus: int | None = None,
         taker: str | None,
         maker: str | None,
+        more: dict[str, Any] | None = None,
     ) -> None:
         """OrderActionRecord, without the fields of the order book."""
         self.tx.emit(
@@ -614,4 +659,5 @@ class PerpOrderFill:
             taker_order_direction=None if taker is None else PositionDirection(self.order.direction).name,
             maker=maker,
             oracle_price=self.oracle_price,
+            **(more or {}),
         )

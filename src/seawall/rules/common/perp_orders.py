@@ -9,7 +9,6 @@ from typing import Final
 
 from seawall.arithmetic import (
     BASE_PRECISION,
-    MARGIN_PRECISION,
     PERCENTAGE_PRECISION,
     checked_i64,
     checked_u64,
@@ -197,32 +196,3 @@ def is_oracle_too_divergent_with_twap_5min(oracle_price: int, twap_5min: int, gu
     """Whether the oracle is too far from its 5-minute TWAP to fill anything. Source: amm-and-funding.md §3.5 step 9."""
     difference = checked_i64(abs(checked_i64(oracle_price - twap_5min)) * PERCENTAGE_PRECISION)
     return div_trunc(difference, abs(twap_5min)) >= twap_band_limit(guard_rails)
-
-
-@rule
-def validate_fill_price_within_price_bands(
-    fill_price: int,
-    direction: int,
-    oracle_price: int,
-    twap_5min: int,
-    margin_ratio_initial: int,
-    guard_rails: OracleGuardRails,
-) -> None:
-    """``PriceBandsBreached`` for a fill worse for the taker than oracle and 5-minute TWAP by too much.
-
-    Source: amm-and-funding.md §3.5 step 14.
-    """
-    if direction == LONG:
-        if fill_price < oracle_price and fill_price < twap_5min:
-            return
-        from_oracle = sub_saturating(fill_price, oracle_price)
-        from_twap = sub_saturating(fill_price, twap_5min)
-    else:
-        if fill_price > oracle_price and fill_price > twap_5min:
-            return
-        from_oracle = sub_saturating(oracle_price, fill_price)
-        from_twap = sub_saturating(twap_5min, fill_price)
-    if div_trunc(from_oracle * MARGIN_PRECISION, oracle_price) >= margin_ratio_initial:
-        raise SettlementError(ErrorCode.PriceBandsBreached)
-    if div_trunc(from_twap * PERCENTAGE_PRECISION, twap_5min) >= twap_band_limit(guard_rails):
-        raise SettlementError(ErrorCode.PriceBandsBreached)

@@ -1,17 +1,50 @@
-"""How a fill's fees reach Drift's books: the market's counters, the referrer's position. Quote 1e6.
+"""Fills where Drift parts from Velocity: the price bands, and how fees reach the books. Prices and quote 1e6.
 
 What a fill is apart from its fees: ``rules/common/perp_fills.py``. Source: fees.md §4, §5, §7;
 ``controller/orders.rs``.
 """
 
+from seawall.arithmetic import MARGIN_PRECISION, PERCENTAGE_PRECISION, div_trunc, sub_saturating
+from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.perp_fills import book_traders_of_match
-from seawall.rules.common.perp_orders import can_reward_user_with_perp_pnl
+from seawall.rules.common.perp_orders import can_reward_user_with_perp_pnl, twap_band_limit
 from seawall.rules.common.perp_positions import force_get_perp_position_index, update_quote_asset_amount
 from seawall.rules.drift.fees import increment_total_referrer_reward
+from seawall.state.enums import LONG
+from seawall.state.exchange import OracleGuardRails
 from seawall.state.orders import FillFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import User, UserStats
+
+
+@rule
+def validate_fill_price_within_price_bands(
+    fill_price: int,
+    direction: int,
+    oracle_price: int,
+    twap_5min: int,
+    margin_ratio_initial: int,
+    guard_rails: OracleGuardRails,
+) -> None:
+    """``PriceBandsBreached`` for a fill worse for the taker than oracle and 5-minute TWAP by too much.
+
+    Source: amm-and-funding.md §3.5 step 14.
+    """
+    if direction == LONG:
+        if fill_price < oracle_price and fill_price < twap_5min:
+            return
+        from_oracle = sub_saturating(fill_price, oracle_price)
+        from_twap = sub_saturating(fill_price, twap_5min)
+    else:
+        if fill_price > oracle_price and fill_price > twap_5min:
+            return
+        from_oracle = sub_saturating(oracle_price, fill_price)
+        from_twap = sub_saturating(twap_5min, fill_price)
+    if div_trunc(from_oracle * MARGIN_PRECISION, oracle_price) >= margin_ratio_initial:
+        raise SettlementError(ErrorCode.PriceBandsBreached)
+    if div_trunc(from_twap * PERCENTAGE_PRECISION, twap_5min) >= twap_band_limit(guard_rails):
+        raise SettlementError(ErrorCode.PriceBandsBreached)
 
 
 @rule
