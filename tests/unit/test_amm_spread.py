@@ -19,6 +19,7 @@ from seawall.rules.common.amm_spread import (
     update_spread_reserves,
     update_spreads,
 )
+from seawall.state.enums import RULEBOOK_DRIFT
 
 
 @pytest.mark.parametrize(
@@ -35,17 +36,19 @@ from seawall.rules.common.amm_spread import (
     ],
 )
 def test_cap_to_max_spread(long: int, short: int, most: int, capped: tuple[int, int]) -> None:
-    assert cap_to_max_spread(long, short, most) == capped
+    assert cap_to_max_spread(long, short, most, RULEBOOK_DRIFT) == capped
 
 
 def test_cap_overflows_like_a_u64_product() -> None:
     with pytest.raises(SettlementError) as refused:
-        cap_to_max_spread(2**63, 1, 1_000)
+        cap_to_max_spread(2**63, 1, 1_000, RULEBOOK_DRIFT)
     assert refused.value.code == ErrorCode.MathError
 
 
 def test_volatility_spread() -> None:
-    assert calculate_long_short_vol_spread(0, 34_562_304, 680_000, 226_666, 10**10, 3 * 10**10, 4 * 10**10) == (
+    assert calculate_long_short_vol_spread(
+        0, 34_562_304, 680_000, 226_666, 10**10, 3 * 10**10, 4 * 10**10, RULEBOOK_DRIFT
+    ) == (
         1_639,
         4_918,
     )
@@ -54,7 +57,7 @@ def test_volatility_spread() -> None:
 @pytest.mark.parametrize(("conf", "least"), [(2_500, 250), (2_501, 2_501)])
 def test_confidence_counts_fully_above_25_bps(conf: int, least: int) -> None:
     """Without volume the side factor is at its least, a hundredth, so the confidence component decides."""
-    assert calculate_long_short_vol_spread(conf, 10**8, 0, 0, 0, 0, 0) == (least, least)
+    assert calculate_long_short_vol_spread(conf, 10**8, 0, 0, 0, 0, 0, RULEBOOK_DRIFT) == (least, least)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from seawall.rules.common.amm_spread import (
     cap_to_max_spread,
     update_spreads,
 )
+from seawall.state.enums import RULEBOOK_DRIFT
 from seawall.state.facts import CurveFacts
 
 
@@ -54,7 +55,7 @@ def _open_bids_asks(inputs: Inputs) -> Found:
 
 def _cap(inputs: Inputs) -> Found:
     names = ("long_spread", "short_spread", "max_spread")
-    long_spread, short_spread = cap_to_max_spread(*(inputs.number(name) for name in names))
+    long_spread, short_spread = cap_to_max_spread(*(inputs.number(name) for name in names), RULEBOOK_DRIFT)
     return {"long_spread": long_spread, "short_spread": short_spread}
 
 
@@ -71,7 +72,9 @@ def _vol_spread(inputs: Inputs) -> Found:
         "last_oracle_conf_pct", "reserve_price", "mark_std", "oracle_std",
         "long_intensity_volume", "short_intensity_volume", "volume_24h",
     )  # fmt: skip
-    long_spread, short_spread = calculate_long_short_vol_spread(*(inputs.number(name) for name in names))
+    long_spread, short_spread = calculate_long_short_vol_spread(
+        *(inputs.number(name) for name in names), RULEBOOK_DRIFT
+    )
     return {"long_vol_spread": long_spread, "short_vol_spread": short_spread}
 
 

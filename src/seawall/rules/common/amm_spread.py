@@ -29,7 +29,7 @@ from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.amm_curve import calculate_market_open_bids_asks
 from seawall.rules.common.amm_drawdown import DEFAULT_REVENUE_SINCE_LAST_FUNDING_SPREAD_RETREAT
-from seawall.state.enums import RULEBOOK_DRIFT, RULEBOOK_VELOCITY
+from seawall.state.enums import RULEBOOK_VELOCITY
 from seawall.state.perp_market import AMM, PerpMarket
 
 MAX_BID_ASK_INVENTORY_SKEW_FACTOR: Final = 10_000_000
@@ -105,7 +105,7 @@ def calculate_long_short_vol_spread(
     long_intensity_volume: int,
     short_intensity_volume: int,
     volume_24h: int,
-    rulebook: int = RULEBOOK_DRIFT,
+    rulebook: int,
 ) -> tuple[int, int]:
     """Volatility spread of each side: oracle confidence or market volatility, by the side's share of the volume.
 
@@ -218,7 +218,7 @@ def calculate_spread_revenue_retreat_amount(
 
 @rule
 def cap_to_max_spread(
-    long_spread: int, short_spread: int, max_spread: int, rulebook: int = RULEBOOK_DRIFT
+    long_spread: int, short_spread: int, max_spread: int, rulebook: int
 ) -> tuple[int, int]:
     """Both spreads scaled down so that their sum is the maximum: the larger one rounded up, the other the rest.
 

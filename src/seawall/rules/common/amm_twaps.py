@@ -122,7 +122,7 @@ def update_oracle_price_twap(
     oracle: OraclePriceData,
     price: int,
     clamp_denominator: int,
-    safe_price: int = NO_PRICE,
+    safe_price: int = -1,
     safe_confidence: int = 0,
 ) -> int:
     """Take an oracle price into the AMM's TWAPs at reserve price ``price``; the 1-hour TWAP afterwards.
@@ -321,7 +321,7 @@ def update_mark_twap(
     ask: int,
     trade_price: int,
     clamp_denominator: int,
-    longest: int = NO_LIMIT,
+    longest: int = -1,
 ) -> int:
     """Take a best bid and ask (1e6) into the mark TWAPs; the new mark TWAP, the middle of bid and ask TWAP.
 
