@@ -8,9 +8,11 @@ from typing import Final
 from seawall.arithmetic import BASE_PRECISION, div_trunc, sub_checked, to_i64, to_u64, to_u128
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
+from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
 from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.liquidation_math import LIQUIDATION_FEE_PRECISION, NO_LIMIT_PRICE
+from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action, perp_oracle_validity
 from seawall.rules.common.perp_orders import is_oracle_too_divergent_with_twap_5min
 from seawall.rules.common.perp_positions import (
     find_perp_position,
@@ -21,6 +23,7 @@ from seawall.rules.common.perp_positions import (
     update_quote_asset_amount,
     update_quote_asset_and_break_even_amount,
 )
+from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
 from seawall.rules.common.user_balances import is_borrow, update_spot_balances_and_cumulative_deposits
 from seawall.rules.common.user_status import update_last_active_slot
@@ -30,12 +33,13 @@ from seawall.state.enums import (
     CONTRACT_TIER_HIGHLY_SPECULATIVE,
     DEPOSIT,
     PERP_LIQUIDATION,
-    RULEBOOK_VELOCITY,
     SPOT_LIQUIDATION,
+    STATUS_SETTLEMENT,
     VELOCITY_SPOT_LIQUIDATION,
 )
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.facts import FundingPaymentFacts, LiquidationFacts
+from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import PerpPosition, SpotPosition, User
@@ -63,11 +67,8 @@ def check_perp_liquidation_not_paused(market: PerpMarket) -> None:
 
 @rule
 def check_spot_liquidation_not_paused(spot_market: SpotMarket) -> None:
-    """``InvalidLiquidation`` while liquidations are paused in the market; each rulebook has a bit of its own for it."""
-    bit = SPOT_LIQUIDATION
-    if spot_market.rulebook == RULEBOOK_VELOCITY:
-        bit = VELOCITY_SPOT_LIQUIDATION
-    if spot_market.paused_operations & bit != 0:
+    """``InvalidLiquidation`` while liquidations are paused in the market."""
+    if spot_operation_paused(spot_market, SPOT_LIQUIDATION, VELOCITY_SPOT_LIQUIDATION):
         raise SettlementError(ErrorCode.InvalidLiquidation)
 
 
@@ -198,6 +199,24 @@ def note_transfer(asset_transfer: int, liability_transfer: int, facts: Liquidati
 
 
 # --- prices ----------------------------------------------------------------------------------------------------
+
+
+@rule
+def refresh_and_check_validity(
+    market: PerpMarket, oracle: OraclePriceData, guard_rails: OracleGuardRails, now: int, slot: int
+) -> int:
+    """Refresh the AMM, then judge the price against the TWAP just updated; the price (1e6) to liquidate at.
+
+    In Settlement that is the expiry price, but the oracle is judged all the same: deliberate. ``InvalidOracle``.
+    Source: liquidation.md §4 steps 8-9; ``controller/repeg.rs::update_amm_and_check_validity``.
+    """
+    update_amm(market, oracle, guard_rails, now, slot)
+    validity = perp_oracle_validity(market, oracle, guard_rails.validity)
+    if not is_oracle_valid_for_action(validity, ACTION_LIQUIDATE):
+        raise SettlementError(ErrorCode.InvalidOracle)
+    if market.status == STATUS_SETTLEMENT:
+        return market.expiry_price
+    return oracle.price
 
 
 @rule

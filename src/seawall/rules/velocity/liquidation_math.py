@@ -6,7 +6,7 @@ Source: velocity/liquidation.md §1, §3, §4; ``math/liquidation.rs``.
 
 from typing import Final
 
-from seawall.arithmetic import PRICE_PRECISION, U32_MAX, div_trunc, pow10, sub_checked, sub_saturating, to_u128
+from seawall.arithmetic import PRICE_PRECISION, U32_MAX, div_trunc, pow10, sub_checked, to_u128
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.liquidation_math import (
