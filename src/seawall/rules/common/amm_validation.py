@@ -2,15 +2,27 @@
 
 from typing import Final
 
+from seawall.arithmetic import sub_saturating
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.state.enums import STATUS_REDUCE_ONLY
+from seawall.state.enums import RULEBOOK_VELOCITY, STATUS_REDUCE_ONLY
 from seawall.state.perp_market import AMM, PerpMarket
 
-MAX_BASE_ASSET_AMOUNT_WITH_AMM: Final = 100_000_000_000_000_000
-"""Cap on the users' net position (1e9)."""
-
+_MAX_BASE_ASSET_AMOUNT_WITH_AMM: Final = 100_000_000_000_000_000
+_VELOCITY_MAX_BASE_ASSET_AMOUNT_WITH_AMM: Final = 400_000_000_000_000_000
 _MAX_INVARIANT_DIFFERENCE: Final = 15
+
+
+@rule
+def max_base_asset_amount_with_amm(market: PerpMarket) -> int:
+    """Cap on the users' net position (1e9).
+
+    Drift: 1e17.
+    Velocity: 4e17.
+    """
+    if market.rulebook == RULEBOOK_VELOCITY:
+        return _VELOCITY_MAX_BASE_ASSET_AMOUNT_WITH_AMM
+    return _MAX_BASE_ASSET_AMOUNT_WITH_AMM
 
 
 @rule
@@ -21,7 +33,7 @@ def validate_perp_market(market: PerpMarket) -> None:
     """
     validate_perp_market_positions(market)
     validate_perp_market_curve(market.amm)
-    validate_perp_market_spreads(market.amm)
+    validate_perp_market_spreads(market)
     validate_perp_market_claim(market)
 
 
@@ -40,7 +52,7 @@ def validate_perp_market_positions(market: PerpMarket) -> None:
     if long + short != net:
         raise SettlementError(ErrorCode.InvalidAmmDetected)
     # signed: a short net position of any size passes here; deliberate
-    if net > MAX_BASE_ASSET_AMOUNT_WITH_AMM:
+    if net > max_base_asset_amount_with_amm(market):
         raise SettlementError(ErrorCode.InvalidAmmDetected)
     if amm.peg_multiplier == 0:
         raise SettlementError(ErrorCode.InvalidAmmDetected)
@@ -63,18 +75,33 @@ def validate_perp_market_curve(amm: AMM) -> None:
 
 
 @rule
-def validate_perp_market_spreads(amm: AMM) -> None:
-    """Spread reserves on their sides of the reserves, spreads within bounds, terminal quote reserve by net position."""
+def validate_perp_market_spreads(market: PerpMarket) -> None:
+    """Spread reserves on their sides of the reserves, spreads within bounds, terminal quote reserve by net position.
+
+    Drift: both sides, whatever the reference price offset; the spreads reach the base spread.
+    Velocity: the side that the offset does not pull over the reserves; the spreads may fall two short of the base
+    spread, and more where they are adjusted downward.
+    """
+    amm: AMM = market.amm
+    velocity = market.rulebook == RULEBOOK_VELOCITY
+    offset = amm.reference_price_offset
     base = amm.base_asset_reserve
     quote = amm.quote_asset_reserve
     if amm.base_spread > 0:
-        if amm.bid_base_asset_reserve < base or amm.bid_quote_asset_reserve > quote:
+        bid_outside = amm.bid_base_asset_reserve < base or amm.bid_quote_asset_reserve > quote
+        if bid_outside and (not velocity or offset <= 0):
             raise SettlementError(ErrorCode.InvalidAmmDetected)
-        if amm.ask_base_asset_reserve > base or amm.ask_quote_asset_reserve < quote:
+        ask_outside = amm.ask_base_asset_reserve > base or amm.ask_quote_asset_reserve < quote
+        if ask_outside and (not velocity or offset >= 0):
             raise SettlementError(ErrorCode.InvalidAmmDetected)
     spreads = amm.long_spread + amm.short_spread
-    # an odd base spread halved twice falls short of itself and fails here; deliberate, it is the program's
-    if spreads < amm.base_spread or spreads > 1_000_000:
+    # under Drift an odd base spread halved twice falls short of itself and fails here; deliberate, it is the program's
+    least = amm.base_spread
+    if velocity:
+        least = sub_saturating(least, 2)
+        if amm.amm_spread_adjustment < 0 or amm.amm_inventory_spread_adjustment < 0:
+            least = 0
+    if spreads < least or spreads > 1_000_000:
         raise SettlementError(ErrorCode.InvalidAmmDetected)
     net = amm.base_asset_amount_with_amm
     terminal = amm.terminal_quote_asset_reserve
