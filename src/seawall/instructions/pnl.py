@@ -56,6 +56,30 @@ class DepositIntoPerpMarketFeePool(Instruction, frozen=True, kw_only=True):
     amount: u64
 
 
+class TransferFeeAndPnlPool(Instruction, frozen=True, kw_only=True):
+    """Move ``amount`` quote tokens between one market's fee pool and another's (or its own) P&L pool (Velocity).
+
+    Across markets the earnings of the market with the fee pool change along. Signer: warm admin.
+    Source: velocity/pools-and-fees.md §11; ``transfer_fee_and_pnl_pool``.
+    """
+
+    perp_market_index_with_fee_pool: u16
+    perp_market_index_with_pnl_pool: u16
+    direction: Literal["FeeToPnlPool", "PnlToFeePool"]
+    amount: u64
+
+
+class UpdatePerpMarketPnlPool(Instruction, frozen=True, kw_only=True):
+    """Credit a perp market's P&L pool with ``amount`` tokens that already lie in the quote vault (Velocity).
+
+    No tokens move; the vault must still cover all claims. Signer: warm admin.
+    Source: velocity/pools-and-fees.md §11; ``update_perp_market_pnl_pool``.
+    """
+
+    market_index: u16
+    amount: u64
+
+
 class UpdatePerpMarketAmmSummaryStats(Instruction, frozen=True, kw_only=True):
     """Correct what the AMM is booked to have earned (quote 1e6). Signer: admin.
 

@@ -4,6 +4,16 @@ from seawall.instructions.base import Instruction, Key
 from seawall.records import u16, u64
 
 
+class SweepPerpMarketFees(Instruction, frozen=True, kw_only=True):
+    """Hand out a perp market's pending fees from its P&L pool: protocol, insurance, AMM, in this order. Signer: anyone.
+
+    What users, insurance's tranche and revenue shares are owed stays; so does the buffer, but for the protocol.
+    Source: velocity/pools-and-fees.md §6, §7; ``sweep_perp_market_fees``.
+    """
+
+    market_index: u16
+
+
 class WithdrawProtocolFeesPerp(Instruction, frozen=True, kw_only=True):
     """Pay a perp market's ``protocol_fee_pool`` (quote tokens) to the perp recipient. Signer: hot key FeeWithdraw.
 

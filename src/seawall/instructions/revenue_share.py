@@ -1,7 +1,7 @@
 """Revenue shares of builders and referrers (Velocity)."""
 
 from seawall.instructions.base import Instruction, Key
-from seawall.records import u16
+from seawall.records import u8, u16
 
 
 class InitializeRevenueShareEscrow(Instruction, frozen=True, kw_only=True):
@@ -35,4 +35,26 @@ class CompleteRevenueShareOrder(Instruction, frozen=True, kw_only=True):
 
     authority: Key
     builder: Key
+    market_index: u16
+
+
+class SettleRevenueShare(Instruction, frozen=True, kw_only=True):
+    """Pay what an authority's builders and referrers are owed in a perp market, row by row. Signer: anyone.
+
+    A settlement of P&L does it too; this also serves who has no position left. ``escrow``: the authority that pays.
+    Source: velocity/pools-and-fees.md §12; ``settle_revenue_share``.
+    """
+
+    escrow: Key
+    market_index: u16
+
+
+class ForfeitRevenueShareOrder(Instruction, frozen=True, kw_only=True):
+    """Write off a row of an escrow that can never be paid, in a market that is winding down. Signer: anyone.
+
+    ``row`` counts from 0. No tokens move. Source: velocity/pools-and-fees.md §12; ``forfeit_revenue_share_order``.
+    """
+
+    escrow: Key
+    row: u8
     market_index: u16

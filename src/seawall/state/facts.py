@@ -176,7 +176,8 @@ class PoolUpdateFacts(Record):
     """What ``update_pool_balances`` moved and what bound it (quote tokens 1e6), step by step.
 
     ``revenue_pool_transfer`` is positive into the revenue pool. ``pnl_pool_available`` is what a winner could be paid,
-    ``user_withdrawable`` what a loser could pay. ``pnl_to_fee_pool`` is the AMM's part of a loss.
+    ``user_withdrawable`` what a loser could pay. ``pnl_to_fee_pool`` is the AMM's part of a loss. ``pnl_pool_draw`` is
+    what the P&L pool drew on the revenue pool for a winner (Velocity).
     """
 
     fee_pool_before: u128
@@ -187,6 +188,7 @@ class PoolUpdateFacts(Record):
     pnl_pool_available: u128
     user_withdrawable: u128
     pnl_to_fee_pool: u128
+    pnl_pool_draw: u128
 
 
 @record

@@ -98,11 +98,12 @@ def settle_market(tx: Transaction, user: User, market_index: int, mode: int, mar
     emit_funding_payment(tx, user, funding)
     note_limits(tx, user, market_index, facts)
     if facts.settled:
-        _emit_settlement(tx, user, facts, "ExpiredPosition" if expired else "None")
+        emit_settlement(tx, user, facts, "ExpiredPosition" if expired else "None")
     return facts
 
 
-def _emit_settlement(tx: Transaction, user: User, facts: SettlePnlFacts, explanation: str) -> None:
+def emit_settlement(tx: Transaction, user: User, facts: SettlePnlFacts, explanation: str) -> None:
+    """SettlePnlRecord of a settlement that was made."""
     tx.emit(
         "SettlePnlRecord",
         ts=tx.now,

@@ -56,20 +56,32 @@ def quote(amount: int) -> str:
 
 
 def explain_settlement(
-    tx: Transaction, user: User, market_index: int, code: ErrorCode, facts: SettlePnlFacts
+    tx: Transaction,
+    user: User,
+    market_index: int,
+    code: ErrorCode,
+    facts: SettlePnlFacts,
+    tellers: "Tellers | None" = None,
 ) -> SettlementError:
-    """The refusal ``code`` of a settlement, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = _explain(Settlement(tx, user, tx.perp_market(market_index), facts), code)
+    """The refusal ``code`` of a settlement, with its numbers; the limits that refused go to the receipt.
+
+    ``tellers`` is what knows each refusal; Drift's where none are given.
+    """
+    settlement = Settlement(tx, user, tx.perp_market(market_index), facts)
+    message, would_pass, limits = _explain(settlement, code, tellers or TELLERS)
     tx.limits.extend(limits)
     return SettlementError(code, message, would_pass)
 
 
-def note_limits(tx: Transaction, user: User, market_index: int, facts: SettlePnlFacts) -> None:
+def note_limits(
+    tx: Transaction, user: User, market_index: int, facts: SettlePnlFacts, tellers: "Tellers | None" = None
+) -> None:
     """Note on the receipt what cut a claim, or why TrySettle passed the market over."""
     claim, pnl, pools = facts.claimable_pnl, facts.pnl, facts.pools
     if facts.refused:
         code = ErrorCode(facts.refused)
-        message, would_pass, limits = _explain(Settlement(tx, user, tx.perp_market(market_index), facts), code)
+        settlement = Settlement(tx, user, tx.perp_market(market_index), facts)
+        message, would_pass, limits = _explain(settlement, code, tellers or TELLERS)
         note = f"perp market {market_index} was passed over, {code.name}: {message}; would pass: {would_pass}"
         tx.limit("settle_pnl", 0, claim or facts.unrealized_pnl, note)
         tx.limits.extend(limits)
@@ -123,8 +135,8 @@ def explain_pools_release(tx: Transaction, market: PerpMarket) -> SettlementErro
     )
 
 
-def _explain(s: Settlement, code: ErrorCode) -> Explanation:
-    teller = _TELLERS.get(code)
+def _explain(s: Settlement, code: ErrorCode, tellers: "Tellers") -> Explanation:
+    teller = tellers.get(code)
     if teller is not None:
         try:
             return teller(s)
@@ -145,6 +157,8 @@ def _waterfall(facts: SettlePnlFacts) -> str:
         moves.append(f"{quote(pools.fee_pool_surplus)} came from a fee pool above its target")
     if pools.fee_pool_refill:
         moves.append(f"{quote(pools.fee_pool_refill)} went to a fee pool below its reserved fees")
+    if pools.pnl_pool_draw:
+        moves.append(f"{quote(pools.pnl_pool_draw)} were drawn on the revenue pool")
     return f" ({', '.join(moves)}; before that {quote(pools.pnl_pool_before)})" if moves else ""
 
 
@@ -310,7 +324,10 @@ def _buffer_not_reached(s: Settlement) -> Explanation:
     )
 
 
-_TELLERS: dict[ErrorCode, Callable[[Settlement], Explanation]] = {
+Tellers = dict[ErrorCode, Callable[[Settlement], Explanation]]
+"""What tells of each refusal of a settlement."""
+
+TELLERS: Tellers = {
     ErrorCode.PnlPoolCantSettleUser: _pool_cant_settle,
     ErrorCode.NoUnsettledPnl: _no_unsettled_pnl,
     ErrorCode.UserMustSettleTheirOwnPositiveUnsettledPNL: _must_settle_own,

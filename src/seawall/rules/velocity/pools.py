@@ -50,7 +50,7 @@ def update_pool_balances(
     facts.pnl_pool_before = get_pool_token_amount(market.pnl_pool, spot_market)
     if draw_for_pnl:
         shortfall = sub_saturating(claimable_pnl, facts.pnl_pool_before)
-        facts.revenue_pool_transfer = -draw_on_revenue_pool(market, spot_market, market.pnl_pool, shortfall, now)
+        facts.pnl_pool_draw = draw_on_revenue_pool(market, spot_market, market.pnl_pool, shortfall, now)
     pnl = calculate_pnl_to_settle_with_user(market, spot_market, user_quote_token_amount, claimable_pnl, facts)
     if pnl > 0:
         withdraw_from_pool(pnl, spot_market, market.pnl_pool)

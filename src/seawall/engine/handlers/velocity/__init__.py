@@ -15,9 +15,12 @@ from seawall.engine.handlers.velocity import (
     pnl,
     protocol_fees,
     revenue,
+    revenue_payout,
     revenue_share,
     roles,
     solvency,
+    spot_parameters,
+    sweep,
     venue_setup,
 )
 from seawall.engine.rulebook import Handler
@@ -50,9 +53,12 @@ _FAMILIES = (
     pnl,
     protocol_fees,
     revenue,
+    revenue_payout,
     revenue_share,
     roles,
     solvency,
+    sweep,
+    spot_parameters,
     venue_setup,
 )
 
