@@ -75,6 +75,13 @@ def _user(console: Console, store: Store, clock: Clock, ref: str) -> None:
         shown.add_row(
             name, amount(part.total_collateral, 6), amount(part.margin_requirement, 6), amount(part.free_collateral, 6)
         )
+    for position in figures.isolated:
+        name = store.perp_markets.objects[position.perp_market_index].name
+        for kind, scope in (("Initial", position.initial), ("Maintenance", position.maintenance)):
+            shown.add_row(
+                f"{name} isolated, {kind}", amount(scope.total_collateral, 6), amount(scope.margin_requirement, 6),
+                amount(scope.free_collateral, 6),
+            )  # fmt: skip
     console.print(shown)
 
 

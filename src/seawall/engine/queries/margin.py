@@ -13,12 +13,16 @@ from seawall.engine.interest import accrue
 from seawall.engine.receipts import Clock, Limit
 from seawall.engine.store import Store
 from seawall.engine.transaction import Transaction
+from seawall.engine.withdrawals import (
+    calculate_margin,
+    calculate_max_withdrawable_amount,
+    markets_of,
+    withdraw_from_user,
+)
 from seawall.errors import ErrorCode, SettlementError
 from seawall.keys import DEFAULT_KEY
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.margin import (
-    calculate_margin,
-    calculate_max_withdrawable_amount,
     free_collateral,
     strict_prices,
 )
@@ -36,7 +40,10 @@ from seawall.rules.common.withdraw_limits import (
     max_borrow_by_twap,
     min_deposit_by_twap,
 )
-from seawall.rules.drift.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
+from seawall.rules.drift.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee
+from seawall.rules.velocity.isolated import get_isolated_token_amount
+from seawall.rules.velocity.margin import scope_figures
+from seawall.rules.velocity.user_balances import validate_caps_after_withdrawal
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,
@@ -44,6 +51,7 @@ from seawall.state.enums import (
     MARGIN_INITIAL,
     MARGIN_MAINTENANCE,
     ORACLE_UNKNOWN,
+    RULEBOOK_VELOCITY,
     STATUS_REDUCE_ONLY,
 )
 from seawall.state.facts import MarginCalculation
@@ -67,13 +75,45 @@ class MarginFigures(msgspec.Struct, frozen=True):
         return self.total_collateral >= self.margin_requirement
 
 
+class ScopeFigures(msgspec.Struct, frozen=True):
+    """What an isolated position owns and needs by itself, quote 1e6. ``free_collateral`` is never below 0."""
+
+    total_collateral: int
+    margin_requirement: int
+    free_collateral: int
+
+    @property
+    def met(self) -> bool:
+        """Whether the position's own collateral covers its requirement."""
+        return self.total_collateral >= self.margin_requirement
+
+
+class IsolatedMargin(msgspec.Struct, frozen=True):
+    """The margin of one isolated position; ``collateral`` is its deposit in tokens, without the P&L."""
+
+    perp_market_index: int
+    collateral: int
+    initial: ScopeFigures
+    withdraw: ScopeFigures
+    maintenance: ScopeFigures
+
+
 class Margin(msgspec.Struct, frozen=True):
-    """An account's margin: what opens risk (Initial), what withdrawals need (strict Initial), what keeps it safe."""
+    """An account's margin: what opens risk (Initial), what withdrawals need (strict Initial), what keeps it safe.
+
+    Under Velocity these are cross margin's figures, and each isolated position has its own beside them.
+    """
 
     user: str
     initial: MarginFigures
     withdraw: MarginFigures
     maintenance: MarginFigures
+    isolated: list[IsolatedMargin] = []
+
+    @property
+    def safe(self) -> bool:
+        """Whether every part of the account meets maintenance."""
+        return self.maintenance.met and all(position.maintenance.met for position in self.isolated)
 
 
 class Withdrawable(msgspec.Struct, frozen=True):
@@ -94,11 +134,25 @@ def margin(store: Store, clock: Clock, user: str) -> Margin:
     """The margin of an account at the stored interest; ``UserNotFound``, and the calculation's own errors."""
     tx = Transaction(store, clock, DEFAULT_KEY)
     account = tx.user(user)
+    initial = _calculation(tx, account, MARGIN_INITIAL, False)
+    withdraw = _calculation(tx, account, MARGIN_INITIAL, True)
+    maintenance = _calculation(tx, account, MARGIN_MAINTENANCE, False)
     return Margin(
         user=user,
-        initial=_figures(tx, account, MARGIN_INITIAL, False),
-        withdraw=_figures(tx, account, MARGIN_INITIAL, True),
-        maintenance=_figures(tx, account, MARGIN_MAINTENANCE, False),
+        initial=_cross_figures(initial),
+        withdraw=_cross_figures(withdraw),
+        maintenance=_cross_figures(maintenance),
+        isolated=[
+            IsolatedMargin(
+                perp_market_index=position.market_index,
+                collateral=get_isolated_token_amount(position, tx.spot_market(QUOTE_SPOT_MARKET_INDEX)),
+                initial=_scope_figures(initial, row),
+                withdraw=_scope_figures(withdraw, row),
+                maintenance=_scope_figures(maintenance, row),
+            )
+            for row, position in enumerate(account.perp_positions)
+            if initial.isolated[row].is_isolated
+        ],
     )
 
 
@@ -116,11 +170,14 @@ def withdrawable(store: Store, clock: Clock, user: str, market_index: int) -> Wi
     return Withdrawable(user, market_index, amount, bound_by, limits)
 
 
-def _figures(tx: Transaction, user: User, requirement_type: int, strict: bool) -> MarginFigures:
-    calculation = MarginCalculation()
-    calculate_margin(
-        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, strict, 0, calculation
-    )
+def _calculation(tx: Transaction, user: User, requirement_type: int, strict: bool) -> MarginCalculation:
+    # where money is to leave, Velocity counts no deposit whose price is invalid
+    calculation = MarginCalculation(ignore_invalid_deposit_oracles=strict)
+    calculate_margin(user, markets_of(tx), requirement_type, strict, calculation)
+    return calculation
+
+
+def _cross_figures(calculation: MarginCalculation) -> MarginFigures:
     return MarginFigures(
         total_collateral=calculation.total_collateral,
         margin_requirement=calculation.margin_requirement,
@@ -129,6 +186,15 @@ def _figures(tx: Transaction, user: User, requirement_type: int, strict: bool) -
         num_perp_liabilities=calculation.num_perp_liabilities,
         all_oracles_valid=calculation.all_oracles_valid,
     )
+
+
+def _scope_figures(calculation: MarginCalculation, row: int) -> ScopeFigures:
+    collateral, _, requirement, _ = scope_figures(calculation, row)
+    return ScopeFigures(collateral, requirement, max(0, collateral - requirement))
+
+
+def _figures(tx: Transaction, user: User, requirement_type: int, strict: bool) -> MarginFigures:
+    return _cross_figures(_calculation(tx, user, requirement_type, strict))
 
 
 class Trial:
@@ -141,11 +207,15 @@ class Trial:
         self.tx = tx = Transaction(store, clock, DEFAULT_KEY)
         self.market_index = market_index
         self.market = tx.write_spot_market(market_index)
+        self.of_velocity = tx.state.rulebook == RULEBOOK_VELOCITY
         self.unaccrued: ErrorCode | None = None
+        unrefreshed = self.market.historical_oracle_data.copy()
         try:
             accrue(tx, market_index, True)
         except SettlementError as error:
             self.unaccrued = error.code
+        if self.of_velocity and not transfer:
+            self.market.historical_oracle_data = unrefreshed
         self.user = tx.user(user)
         self.left_by = self.user, self.market
         self.transfer = transfer
@@ -174,14 +244,16 @@ class Trial:
                 asked, amount = amount, min(amount, self.reduce_only_amount())
                 is_cut = amount < asked
             stats = tx.user_stats(user.authority)
-            if qualifies_for_withdraw_fee(user, stats, tx.slot):
+            if not self.of_velocity and qualifies_for_withdraw_fee(user, stats, tx.slot):
                 price = tx.spot_oracle(self.market_index).price
                 amount = sub_checked(amount, charge_withdraw_fee(market, price, user, stats.copy()))
-        withdraw_from_user(amount, self.market_index, user, markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
+        withdraw_from_user(amount, self.market_index, user, (markets, tx.perp_markets, tx.oracles, tx.state), tx.slot)
         if amount > self.vault:
             raise SettlementError(ErrorCode.TokenInsufficientFunds)
         if not self.transfer:
             validate_spot_market_vault_amount(market, self.vault - amount)
+            if self.of_velocity:
+                validate_caps_after_withdrawal(user, market)
         if is_cut:
             raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
 
@@ -191,9 +263,7 @@ class Trial:
         position = user.spot_positions[force_get_spot_position_index(user, self.market_index)]
         if position.balance_type != DEPOSIT:
             raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
-        by_margin = calculate_max_withdrawable_amount(
-            user, self.market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
-        )
+        by_margin = calculate_max_withdrawable_amount(user, self.market_index, markets_of(tx))
         return min(by_margin, max(0, self.held))
 
     def passes(self, amount: int) -> bool:
