@@ -126,12 +126,18 @@ class FillerRewardParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 
 class FeeStructureParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Up to ten fee tiers (the others charge nothing), the filler's reward, and quote amounts (1e6)."""
+    """Up to ten fee tiers (the others charge nothing), the filler's reward, and quote amounts (1e6).
+
+    ``amm_fee_numerator`` and ``if_fee_numerator`` (percent) are Velocity's split of what is left of a fill's fee; the
+    protocol has the rest.
+    """
 
     fee_tiers: list[FeeTierParams]
     filler_reward_structure: FillerRewardParams
     referrer_reward_epoch_upper_bound: u64
     flat_filler_fee: u64
+    amm_fee_numerator: u32 = 0
+    if_fee_numerator: u32 = 0
 
 
 class UpdatePerpFeeStructure(Instruction, frozen=True, kw_only=True):

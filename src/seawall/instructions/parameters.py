@@ -1,7 +1,7 @@
 """Market parameters that only Velocity has."""
 
 from seawall.instructions.base import Instruction
-from seawall.records import u16, u32, u64
+from seawall.records import u8, u16, u32, u64
 
 
 class UpdatePerpMarketFeePoolBufferTarget(Instruction, frozen=True, kw_only=True):
@@ -24,3 +24,23 @@ class UpdatePerpMarketBankruptcyIfFloorPct(Instruction, frozen=True, kw_only=Tru
 
     market_index: u16
     bankruptcy_if_floor_pct: u32
+
+
+class UpdatePerpMarketTakerFeeAddon(Instruction, frozen=True, kw_only=True):
+    """Set what a perp market charges takers on top of their tier (tenths of a basis point, ≤ 100). Signer: warm admin.
+
+    Source: velocity/pools-and-fees.md §3; velocity/protocol-fees-and-roles.md §5.
+    """
+
+    market_index: u16
+    taker_fee_addon_tenth_bps: u16
+
+
+class UpdatePromoFeeTier(Instruction, frozen=True, kw_only=True):
+    """Set the fee tier that every trader has at least, whatever its volume; 0 ends the promotion. Signer: warm admin.
+
+    At most the last tier that charges anything; only tiers up to 3 are ever reached.
+    Source: velocity/pools-and-fees.md §3; velocity/protocol-fees-and-roles.md §5.
+    """
+
+    promo_fee_tier: u8

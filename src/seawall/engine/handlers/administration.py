@@ -115,7 +115,8 @@ def update_oracle_guard_rails(tx: Transaction, ix: ixs.UpdateOracleGuardRails) -
     rails.validity.too_volatile_ratio = validity.too_volatile_ratio
 
 
-def _fee_structure(params: ixs.FeeStructureParams) -> FeeStructure:
+def make_fee_structure(params: ixs.FeeStructureParams) -> FeeStructure:
+    """The schedule that an instruction describes, not validated; ``InvalidInstruction`` for more than ten tiers."""
     _require(len(params.fee_tiers) <= _FEE_TIERS, f"at most {_FEE_TIERS} fee tiers", ErrorCode.InvalidInstruction)
     structure = FeeStructure(
         filler_reward_structure=OrderFillerRewardStructure(
@@ -125,11 +126,23 @@ def _fee_structure(params: ixs.FeeStructureParams) -> FeeStructure:
         ),
         referrer_reward_epoch_upper_bound=params.referrer_reward_epoch_upper_bound,
         flat_filler_fee=params.flat_filler_fee,
+        amm_fee_numerator=params.amm_fee_numerator,
+        if_fee_numerator=params.if_fee_numerator,
     )
     given = list(params.fee_tiers)
     given += [ixs.FeeTierParams()] * (_FEE_TIERS - len(given))
     for i, tier in enumerate(given):
         structure.fee_tiers[i] = FeeTier(**{name: getattr(tier, name) for name in tier.__struct_fields__})
+    return structure
+
+
+def _fee_structure(params: ixs.FeeStructureParams) -> FeeStructure:
+    _require(
+        params.amm_fee_numerator == params.if_fee_numerator == 0,
+        "no amm_fee_numerator and no if_fee_numerator: the rulebook 'drift' does not split fees",
+        ErrorCode.InvalidInstruction,
+    )
+    structure = make_fee_structure(params)
     with required(
         "taker fees ≤ 100/100000, rebates ≤ 30/100000, discounts, referrer and filler rewards ≤ 20/100, what a taker "
         "pays ≥ all that is paid out of it, flat_filler_fee ≤ 10000"

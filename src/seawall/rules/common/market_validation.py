@@ -157,9 +157,15 @@ def validate_fee_tier(tier: FeeTier, filler_reward_numerator: int) -> None:
 @rule
 def validate_fee_structure(structure: FeeStructure) -> None:
     """Ten fee tiers, the filler's reward and the flat filler fee; ``InvalidFeeStructure``. Source: fees.md §1."""
-    reward = structure.filler_reward_structure
     for i in range(10):
-        validate_fee_tier(structure.fee_tiers[i], reward.reward_numerator)
+        validate_fee_tier(structure.fee_tiers[i], structure.filler_reward_structure.reward_numerator)
+    validate_filler_rewards(structure)
+
+
+@rule
+def validate_filler_rewards(structure: FeeStructure) -> None:
+    """The filler's percentage and the flat filler fee; ``InvalidFeeStructure``. Source: fees.md §1."""
+    reward = structure.filler_reward_structure
     if reward.reward_numerator > MAX_FEE_PERCENTAGE or reward.reward_denominator != FEE_PERCENTAGE_DENOMINATOR:
         raise SettlementError(ErrorCode.InvalidFeeStructure)
     if structure.flat_filler_fee > MAX_FLAT_FILLER_FEE:
