@@ -9,9 +9,12 @@ from seawall.state.enums import (
     EXCHANGE_ALL_PAUSED,
     RULEBOOK_DRIFT,
     RULEBOOK_VELOCITY,
+    SOLVENCY_REPAIR_PAUSED,
     STATUS_DELISTED,
     VELOCITY_EXCHANGE_ALL_PAUSED,
 )
+from seawall.state.spot_market import SpotMarket
+from seawall.state.user import User
 
 
 def is_paused(tx: Transaction, bit: int) -> bool:
@@ -30,6 +33,26 @@ def require_not_paused(tx: Transaction, bit: int) -> None:
         raise SettlementError(ErrorCode.ExchangePaused)
 
 
+def require_solvency_repair(tx: Transaction) -> None:
+    """Velocity: ``ExchangePaused`` while deficits and bankruptcies are paused; an undefined bit: ``FailedUnwrap``.
+
+    Source: velocity/solvency.md §1; ``state/state.rs::SolvencyStatus``.
+    """
+    status = tx.state.solvency_status
+    if status & ~SOLVENCY_REPAIR_PAUSED:
+        raise SettlementError(
+            ErrorCode.FailedUnwrap,
+            f"solvency_status is {status}, of which only bit {SOLVENCY_REPAIR_PAUSED} has a meaning",
+            "the same after update_solvency_status has set 0",
+        )
+    if status & SOLVENCY_REPAIR_PAUSED:
+        raise SettlementError(
+            ErrorCode.ExchangePaused,
+            "deficits and bankruptcies are paused by solvency_status",
+            "the same after update_solvency_status has set 0",
+        )
+
+
 def require_spot_market_valid(tx: Transaction, market_index: int) -> None:
     """``MarketDelisted`` for a delisted spot market."""
     if tx.spot_market(market_index).status == STATUS_DELISTED:
@@ -40,6 +63,16 @@ def require_perp_market_valid(tx: Transaction, market_index: int) -> None:
     """``MarketDelisted`` for a delisted perp market."""
     if tx.perp_market(market_index).status == STATUS_DELISTED:
         raise SettlementError(ErrorCode.MarketDelisted)
+
+
+def require_same_pool(user: User, market: SpotMarket) -> None:
+    """``InvalidPoolId`` unless account and spot market belong to one pool. Drift has a single pool, 0."""
+    if user.pool_id != market.pool_id:
+        raise SettlementError(
+            ErrorCode.InvalidPoolId,
+            f"the account is in pool {user.pool_id}, spot market {market.market_index} in pool {market.pool_id}",
+            f"an account or a market of pool {user.pool_id}",
+        )
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from seawall.instructions import (
     roles,
     solvency,
     spot_fills,
+    spot_parameters,
     user_settings,
     venue_setup,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "roles",
     "solvency",
     "spot_fills",
+    "spot_parameters",
     "user_settings",
     "venue_setup",
 ]

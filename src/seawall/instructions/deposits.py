@@ -63,3 +63,22 @@ class Swap(Instruction, frozen=True, kw_only=True):
     out_market_index: u16
     amount_in: u64
     amount_out: u64
+
+
+class DepositIntoSpotMarketVault(Instruction, frozen=True, kw_only=True):
+    """Give tokens to all depositors of a market (Velocity). Signer: hot key VaultDeposit, who pays.
+
+    Source: velocity/balances.md §13; ``instructions/admin::handle_deposit_into_spot_market_vault``.
+    """
+
+    market_index: u16
+    amount: u64
+
+
+class PauseSpotMarketDepositWithdraw(Instruction, frozen=True, kw_only=True):
+    """Pause deposits and withdrawals of a market whose vault does not cover its claims (Velocity). Signer: anyone.
+
+    Source: velocity/protocol-fees-and-roles.md §5; ``keeper::handle_pause_spot_market_deposit_withdraw``.
+    """
+
+    market_index: u16

@@ -8,11 +8,11 @@ from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.queries.margin import Trial
 from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
+from seawall.engine.withdrawals import calculate_margin, markets_of
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
 from seawall.instructions.spot_fills import FillSpotOrder
 from seawall.rules.common.balances import get_spot_balance, get_token_amount
-from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import find_spot_position
@@ -72,7 +72,7 @@ def explain_swap(tx: Transaction, error: SettlementError, user: User) -> Settlem
 def _shortage(tx: Transaction, user: User) -> str:
     """The strict Initial margin of an account as it stands in ``tx``; its shortage goes to the receipt."""
     calculation = MarginCalculation()
-    calculate_margin(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, MARGIN_INITIAL, True, 0, calculation)
+    calculate_margin(user, markets_of(tx), MARGIN_INITIAL, True, calculation)
     required, collateral = calculation.margin_requirement, calculation.total_collateral
     note = f"strict Initial margin would ask for {required}, the collateral would be {collateral} (quote 1e6)"
     tx.limit("margin_requirement", collateral, required, note)

@@ -1,11 +1,18 @@
 """Deposits, withdrawals, transfers and swaps."""
 
 from seawall.arithmetic import sub_checked
-from seawall.engine.gates import require_not_paused
+from seawall.engine.gates import require_not_paused, require_same_pool
 from seawall.engine.handlers.deposit_refusals import EXPLAINERS, explain_swap, explain_withdrawal
 from seawall.engine.handlers.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
+from seawall.engine.withdrawals import (
+    calculate_max_withdrawable_amount,
+    check_withdraw_margin_requirement,
+    markets_of,
+    validate_user_not_being_liquidated,
+    withdraw_from_user,
+)
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import (
@@ -17,12 +24,8 @@ from seawall.instructions.deposits import (
 )
 from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
-from seawall.rules.common.margin import (
-    calculate_max_withdrawable_amount,
-    check_withdraw_margin_requirement,
-    update_liquidation_status,
-    validate_user_not_being_liquidated,
-)
+from seawall.rules.common.margin import update_liquidation_status
+from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import force_get_spot_position_index
 from seawall.rules.common.user_balances import (
     deposit_into_user,
@@ -32,19 +35,27 @@ from seawall.rules.common.user_balances import (
     withdraw_within_limits,
 )
 from seawall.rules.common.user_status import is_bankrupt, update_last_active_slot
-from seawall.rules.common.vaults import validate_max_token_deposits_and_borrows, validate_spot_market_vault_amount
-from seawall.rules.drift.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee, withdraw_from_user
+from seawall.rules.common.vaults import (
+    validate_max_token_deposits,
+    validate_max_token_deposits_and_borrows,
+    validate_spot_market_vault_amount,
+)
+from seawall.rules.drift.user_balances import charge_withdraw_fee, qualifies_for_withdraw_fee
+from seawall.rules.velocity.deposit_limits import validate_deposit_cap_after_increase
+from seawall.rules.velocity.isolated import get_total_token_amount
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,
     EXCHANGE_DEPOSIT_PAUSED,
     EXCHANGE_FILL_PAUSED,
     EXCHANGE_WITHDRAW_PAUSED,
+    RULEBOOK_VELOCITY,
     SPOT_FILL,
     STATUS_DELISTED,
     STATUS_INITIALIZED,
     STATUS_REDUCE_ONLY,
     STATUS_SETTLEMENT,
+    VELOCITY_SPOT_DEPOSIT,
 )
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import SpotPosition, User
@@ -69,11 +80,7 @@ def deposit(tx: Transaction, ix: Deposit) -> None:
     accrue(tx, market.market_index, True)
     position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
     was_borrow = is_borrow(position)
-    amount = ix.amount
-    if (ix.reduce_only or market.status == STATUS_REDUCE_ONLY) and position.balance_type == BORROW:
-        amount = min(amount, get_token_amount(position.scaled_balance, market, BORROW))
-        if amount < ix.amount:
-            tx.limit("reduce_only", amount, ix.amount, "a reduce-only deposit repays the borrow and no more")
+    amount = reduce_only_deposit(tx, ix, position, market)
     increment_total_deposits(user, amount, market.decimals, tx.spot_oracle(ix.market_index).price)
     deposit_into_user(amount, market, position)
     validate_deposit_allowed(position, market)
@@ -113,13 +120,21 @@ def withdraw(tx: Transaction, ix: Withdraw) -> None:
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
 
 
+def reduce_only_deposit(tx: Transaction, ix: Deposit, position: SpotPosition, market: SpotMarket) -> int:
+    """What a deposit may bring (tokens): all of it, or in reduce-only mode what repays a borrow."""
+    amount = ix.amount
+    if (ix.reduce_only or market.status == STATUS_REDUCE_ONLY) and position.balance_type == BORROW:
+        amount = min(amount, get_token_amount(position.scaled_balance, market, BORROW))
+        if amount < ix.amount:
+            tx.limit("reduce_only", amount, ix.amount, "a reduce-only deposit repays the borrow and no more")
+    return amount
+
+
 def reduce_only_amount(tx: Transaction, user: User, position: SpotPosition, market: SpotMarket, amount: int) -> int:
     """What a reduce-only withdrawal may take (tokens); ``ReduceOnlyWithdrawIncreasedRisk`` without a deposit."""
     if position.balance_type != DEPOSIT:
         raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
-    by_margin = calculate_max_withdrawable_amount(
-        user, market.market_index, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
-    )
+    by_margin = calculate_max_withdrawable_amount(user, market.market_index, markets_of(tx))
     held = get_token_amount(position.scaled_balance, market, DEPOSIT)
     if by_margin < min(amount, held):
         tx.limit("free_collateral", by_margin, amount, "what Initial margin lets the account take out")
@@ -131,9 +146,9 @@ def reduce_only_amount(tx: Transaction, user: User, position: SpotPosition, mark
 def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     """Tokens from one account of an authority to another.
 
-    Errors in order: ``ExchangePaused``, ``UnableToLoadAccountLoader`` (the same account twice), ``UserBankrupt``, those
-    of ``withdraw_from_user``, ``NoSpotPositionAvailable``, ``InvalidSpotPosition``,
-    ``SpotMarketVaultInvariantViolated``.
+    Errors in order: ``ExchangePaused``, ``UnableToLoadAccountLoader`` (the same account twice), ``UserBankrupt``,
+    ``InvalidPoolId``, those of ``withdraw_from_user``, ``InvalidPoolId``, ``NoSpotPositionAvailable``,
+    ``InvalidSpotPosition``, ``SpotMarketVaultInvariantViolated``.
     """
     source = tx.write_user(ix.from_user)
     tx.require_signer(source.authority, "authority of the account,")
@@ -147,8 +162,10 @@ def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     require_not_bankrupt(source)
     market = tx.write_spot_market(ix.market_index)
     accrue(tx, market.market_index, True)
+    require_same_pool(source, market)
     take_out(tx, source, ix.from_user, ix.market_index, ix.amount, ix.amount, True)
     emit_deposit(tx, source, market, "Withdraw", ix.amount, "Transfer", target)
+    require_same_pool(target, market)
     increment_total_deposits(target, ix.amount, market.decimals, tx.spot_oracle(ix.market_index).price)
     position = target.spot_positions[force_get_spot_position_index(target, ix.market_index)]
     deposit_into_user(ix.amount, market, position)
@@ -169,22 +186,27 @@ def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMa
     if ix.amount == 0:
         raise SettlementError(ErrorCode.InsufficientDeposit)
     market = tx.write_spot_market(ix.market_index)
-    expired = market.expiry_ts != 0 and tx.now >= market.expiry_ts
-    if market.status == STATUS_SETTLEMENT or market.status == STATUS_DELISTED or expired:
-        raise SettlementError(ErrorCode.DefaultError, f"spot market {ix.market_index} is in settlement")
+    require_not_in_settlement(tx, market)
     deposit_into_pool(ix.amount, market, market.revenue_pool)
     tx.receive(authority, ix.market_index, ix.amount)
     validate_max_token_deposits_and_borrows(market)
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
 
 
+def require_not_in_settlement(tx: Transaction, market: SpotMarket) -> None:
+    """``DefaultError`` for a spot market that is in settlement or delisted, or whose time has come."""
+    expired = market.expiry_ts != 0 and tx.now >= market.expiry_ts
+    if market.status == STATUS_SETTLEMENT or market.status == STATUS_DELISTED or expired:
+        raise SettlementError(ErrorCode.DefaultError, f"spot market {market.market_index} is in settlement")
+
+
 def swap(tx: Transaction, ix: Swap) -> None:
     """Tokens of one market for tokens of another, exchanged outside.
 
-    Errors in order: ``ExchangePaused``, ``UserBankrupt``, ``UserIsBeingLiquidated``, ``InvalidSwap``,
-    ``MarketFillOrderPaused``, ``NoSpotPositionAvailable``, those of ``withdraw_within_limits``,
-    ``TokenInsufficientFunds``, ``InvalidSpotPosition``, ``MarketActionPaused``, ``MaxDeposit``, ``MaxBorrows``, those
-    of ``check_withdraw_margin_requirement``, ``SpotMarketVaultInvariantViolated``.
+    Errors in order: ``ExchangePaused``, ``UserBankrupt``, ``InvalidSwap``, ``UserIsBeingLiquidated``,
+    ``MarketFillOrderPaused``, ``InvalidPoolId``, ``NoSpotPositionAvailable``, those of ``withdraw_within_limits``,
+    ``TokenInsufficientFunds``, ``InvalidSpotPosition``, ``MarketActionPaused``, those of
+    ``validate_caps_after_swap``, those of ``check_withdraw_margin_requirement``, ``SpotMarketVaultInvariantViolated``.
     """
     user = tx.write_user(ix.user)
     tx.require_authority_or_delegate(user)
@@ -196,11 +218,13 @@ def swap(tx: Transaction, ix: Swap) -> None:
         raise SettlementError(ErrorCode.InvalidSwap, "both amounts of a swap must be above 0")
     market_in = tx.write_spot_market(ix.in_market_index)
     market_out = tx.write_spot_market(ix.out_market_index)
-    validate_user_not_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    validate_user_not_being_liquidated(user, markets_of(tx))
     for market in (market_in, market_out):
         if market.paused_operations & SPOT_FILL != 0:
             raise SettlementError(ErrorCode.MarketFillOrderPaused, f"fills of spot market {market.market_index} pause")
+        require_same_pool(user, market)
         accrue(tx, market.market_index, True)
+    deposits_before = get_token_amount(market_out.deposit_balance, market_out, DEPOSIT)
     position_in = user.spot_positions[force_get_spot_position_index(user, ix.in_market_index)]
     position_out = user.spot_positions[force_get_spot_position_index(user, ix.out_market_index)]
 
@@ -211,10 +235,10 @@ def swap(tx: Transaction, ix: Swap) -> None:
     deposit_into_user(ix.amount_out, market_out, position_out)
     validate_deposit_allowed(position_out, market_out)
     tx.receive_from_outside(ix.out_market_index, ix.amount_out)
-    validate_max_token_deposits_and_borrows(market_out)
+    validate_caps_after_swap(market_out, deposits_before)
 
     try:
-        check_withdraw_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+        check_withdraw_margin_requirement(user, markets_of(tx))
     except SettlementError as error:
         raise explain_swap(tx, error, user) from None
     update_last_active_slot(user, tx.slot)
@@ -237,10 +261,34 @@ def swap(tx: Transaction, ix: Swap) -> None:
 # --- shared steps ----------------------------------------------------------------------------------------------
 
 
+def validate_caps_after_swap(market: SpotMarket, deposits_before: int) -> None:
+    """The caps of the market that tokens entered, whose deposits were ``deposits_before`` tokens.
+
+    ``MaxDeposit``, then ``MaxBorrows`` under Drift; under Velocity ``MarketActionPaused`` while deposits are paused,
+    ``MaxDeposit``, ``DailyDepositLimit``.
+    """
+    if market.rulebook != RULEBOOK_VELOCITY:
+        validate_max_token_deposits_and_borrows(market)
+        return
+    require_deposits_not_paused(market)
+    validate_max_token_deposits(market)
+    validate_deposit_cap_after_increase(market, deposits_before)
+
+
+def require_deposits_not_paused(market: SpotMarket) -> None:
+    """``MarketActionPaused`` while a spot market of Velocity takes no deposits; Drift cannot pause them alone."""
+    if spot_operation_paused(market, 0, VELOCITY_SPOT_DEPOSIT):
+        raise SettlementError(
+            ErrorCode.MarketActionPaused,
+            f"deposits into spot market {market.market_index} are paused",
+            "the same once they are resumed",
+        )
+
+
 def take_out(tx: Transaction, user: User, ref: str, market_index: int, amount: int, asked: int, transfer: bool) -> None:
     """``withdraw_from_user``; a refusal says what bound and how much would pass. ``asked``: the tokens before a fee."""
     try:
-        withdraw_from_user(amount, market_index, user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.slot)
+        withdraw_from_user(amount, market_index, user, markets_of(tx), tx.slot)
     except SettlementError as error:
         raise explain_withdrawal(tx, error, user, ref, market_index, asked, transfer) from None
 
@@ -260,9 +308,16 @@ def emit_deposit(
     explanation: str,
     transfer_user: User | None = None,
 ) -> None:
-    """DepositRecord; it takes the market's next record id."""
+    """DepositRecord; it takes the market's next record id.
+
+    Velocity's tells too who signed instead of the authority, and what the account then holds in all.
+    """
     record_id = market.next_deposit_record_id
     market.next_deposit_record_id = record_id + 1
+    more: dict[str, str | int | None] = {}
+    if tx.state.rulebook == RULEBOOK_VELOCITY:
+        more["signer"] = None if tx.signer == user.authority else key_to_text(tx.signer)
+        more["user_token_amount_after"] = get_total_token_amount(user, market)
     tx.emit(
         "DepositRecord",
         ts=tx.now,
@@ -281,6 +336,7 @@ def emit_deposit(
         total_withdraws_after=user.total_withdraws,
         explanation=explanation,
         transfer_user=None if transfer_user is None else key_to_text(transfer_user.address),
+        **more,
     )
 
 

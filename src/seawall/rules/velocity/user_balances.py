@@ -5,8 +5,10 @@ Source: velocity/balances.md §13; ``instructions/user``.
 
 from seawall.lanes import rule
 from seawall.rules.common.margin import validate_spot_margin_trading
-from seawall.rules.common.user_balances import increment_total_withdraws, withdraw_within_limits
+from seawall.rules.common.spot_positions import get_spot_position_index
+from seawall.rules.common.user_balances import increment_total_withdraws, is_borrow, withdraw_within_limits
 from seawall.rules.common.user_status import update_last_active_slot
+from seawall.rules.common.vaults import validate_max_token_borrows, validate_max_token_deposits
 from seawall.rules.velocity.isolated import CROSS
 from seawall.rules.velocity.margin import check_withdraw_margin_requirement
 from seawall.rules.velocity.user_status import exit_liquidation, is_scope_being_liquidated
@@ -42,3 +44,15 @@ def withdraw_from_user(
     if is_scope_being_liquidated(user, CROSS):
         exit_liquidation(user, CROSS)
     update_last_active_slot(user, slot)
+
+
+@rule
+def validate_caps_after_withdrawal(user: User, spot_market: SpotMarket) -> None:
+    """After tokens left: ``MaxDeposit``, and ``MaxBorrows`` where the account now owes.
+
+    A market above its deposit cap refuses withdrawals too: deliberate, it is the program's.
+    Source: velocity/balances.md §13; balances.md §7 (newer).
+    """
+    validate_max_token_deposits(spot_market)
+    if is_borrow(user.spot_positions[get_spot_position_index(user, spot_market.market_index)]):
+        validate_max_token_borrows(spot_market)

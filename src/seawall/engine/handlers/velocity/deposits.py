@@ -1,10 +1,227 @@
-"""Deposits, withdrawals and transfers under Velocity."""
+"""Deposits and withdrawals under Velocity, gifts to depositors, and the pause of a market whose vault falls short.
 
-from seawall.engine.explain import Explainer
+Transfers and swaps are Drift's, with Velocity's checks in their shared steps.
+"""
+
+from seawall.engine.explain import Explainer, Explanation
+from seawall.engine.gates import require_not_paused, require_same_pool
+from seawall.engine.handlers.deposits import (
+    emit_deposit,
+    reduce_only_amount,
+    reduce_only_deposit,
+    require_deposits_not_paused,
+    require_not_bankrupt,
+    require_not_in_settlement,
+    take_out,
+)
+from seawall.engine.interest import accrue
+from seawall.engine.receipts import Limit
 from seawall.engine.rulebook import Handler
-from seawall.errors import ErrorCode
+from seawall.engine.transaction import Transaction
+from seawall.engine.withdrawals import markets_of
+from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
+from seawall.instructions.deposits import (
+    Deposit,
+    DepositIntoSpotMarketRevenuePool,
+    DepositIntoSpotMarketVault,
+    PauseSpotMarketDepositWithdraw,
+    Withdraw,
+)
+from seawall.keys import key_from_text
+from seawall.rules.common.balances import deposit_into_pool, get_token_amount
+from seawall.rules.common.spot_operations import spot_operation_paused
+from seawall.rules.common.spot_positions import force_get_spot_position_index
+from seawall.rules.common.user_balances import (
+    deposit_into_user,
+    increment_total_deposits,
+    is_borrow,
+    validate_deposit_allowed,
+)
+from seawall.rules.common.user_status import update_last_active_slot
+from seawall.rules.common.vaults import validate_max_token_deposits, validate_spot_market_vault_amount
+from seawall.rules.velocity.deposit_limits import (
+    calculate_max_deposit_token_amount,
+    validate_deposit_cap_after_increase,
+)
+from seawall.rules.velocity.isolated import CROSS
+from seawall.rules.velocity.margin import update_scope_liquidation_status
+from seawall.rules.velocity.user_balances import validate_caps_after_withdrawal
+from seawall.rules.velocity.vault_deposit import raise_deposit_index
+from seawall.state.enums import (
+    DEPOSIT,
+    EXCHANGE_DEPOSIT_PAUSED,
+    EXCHANGE_WITHDRAW_PAUSED,
+    STATUS_INITIALIZED,
+    STATUS_REDUCE_ONLY,
+    VELOCITY_SPOT_DEPOSIT,
+    VELOCITY_SPOT_WITHDRAW,
+)
+from seawall.state.spot_market import SpotMarket
 
-HANDLERS: dict[type[Instruction], Handler] = {}
 
-EXPLAINERS: dict[ErrorCode, Explainer] = {}
+def deposit(tx: Transaction, ix: Deposit) -> None:
+    """Tokens from the signer's wallet into an account.
+
+    Errors in order: ``ExchangePaused``, ``InsufficientDeposit``, ``UserBankrupt``, ``InvalidPoolId``,
+    ``MarketBeingInitialized``, ``MarketActionPaused``, ``NoSpotPositionAvailable``, ``InvalidSpotPosition``,
+    ``MarketActionPaused``, ``TokenInsufficientFunds``, ``SpotMarketVaultInvariantViolated``, ``MaxDeposit``,
+    ``DailyDepositLimit``.
+    """
+    user = tx.write_user(ix.user)
+    tx.require_authority_or_delegate(user)
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    if ix.amount == 0:
+        raise SettlementError(ErrorCode.InsufficientDeposit)
+    require_not_bankrupt(user)
+    market = tx.write_spot_market(ix.market_index)
+    require_same_pool(user, market)
+    if market.status == STATUS_INITIALIZED:
+        raise SettlementError(ErrorCode.MarketBeingInitialized)
+    require_deposits_not_paused(market)
+    accrue(tx, ix.market_index, True)
+    deposits_before = get_token_amount(market.deposit_balance, market, DEPOSIT)
+    position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
+    was_borrow = is_borrow(position)
+    amount = reduce_only_deposit(tx, ix, position, market)
+    increment_total_deposits(user, amount, market.decimals, tx.spot_oracle(ix.market_index).price)
+    deposit_into_user(amount, market, position)
+    validate_deposit_allowed(position, market)
+    # the flags of isolated positions stay: their collateral did not change
+    update_scope_liquidation_status(user, CROSS, *markets_of(tx))
+    update_last_active_slot(user, tx.slot)
+    tx.receive(tx.signer, ix.market_index, amount)
+    emit_deposit(tx, user, market, "Deposit", amount, "RepayBorrow" if was_borrow else "None")
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+    validate_max_token_deposits(market)
+    validate_deposit_cap_after_increase(market, deposits_before)
+
+
+def withdraw(tx: Transaction, ix: Withdraw) -> None:
+    """Tokens out of an account, borrowed where it holds too few, into the authority's wallet.
+
+    Errors in order: ``ExchangePaused``, ``UserBankrupt``, ``InvalidPoolId``, ``NoSpotPositionAvailable``,
+    ``ReduceOnlyWithdrawIncreasedRisk``, those of ``withdraw_from_user``, ``TokenInsufficientFunds``,
+    ``SpotMarketVaultInvariantViolated``, ``MaxDeposit``, ``MaxBorrows``.
+    """
+    user = tx.write_user(ix.user)
+    tx.require_signer(user.authority, "authority of the account,")
+    require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
+    require_not_bankrupt(user)
+    market = tx.write_spot_market(ix.market_index)
+    require_same_pool(user, market)
+    unrefreshed = market.historical_oracle_data.copy()
+    accrue(tx, ix.market_index, True)
+    # the margin check must not see the averages that this very instruction moved: deliberate, it is the program's
+    refreshed, market.historical_oracle_data = market.historical_oracle_data, unrefreshed
+    position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
+    amount = ix.amount
+    if ix.reduce_only or market.status == STATUS_REDUCE_ONLY:
+        amount = reduce_only_amount(tx, user, position, market, amount)
+    take_out(tx, user, ix.user, ix.market_index, amount, amount, False)
+    market.historical_oracle_data = refreshed
+    emit_deposit(tx, user, market, "Withdraw", amount, "Borrow" if is_borrow(position) else "None")
+    tx.send(user.authority, ix.market_index, amount)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+    validate_caps_after_withdrawal(user, market)
+
+
+def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMarketRevenuePool) -> None:
+    """Tokens from the signer's wallet into a revenue pool, after the interest.
+
+    Errors in order: ``ExchangePaused``, ``InsufficientDeposit``, ``DefaultError`` (in settlement),
+    ``MarketActionPaused``, ``TokenInsufficientFunds``, ``MaxDeposit``, ``SpotMarketVaultInvariantViolated``.
+    """
+    authority = key_from_text(ix.authority)
+    tx.require_signer(authority, "payer")
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    if ix.amount == 0:
+        raise SettlementError(ErrorCode.InsufficientDeposit)
+    market = tx.write_spot_market(ix.market_index)
+    require_not_in_settlement(tx, market)
+    require_deposits_not_paused(market)
+    accrue(tx, ix.market_index, False)
+    deposit_into_pool(ix.amount, market, market.revenue_pool)
+    tx.receive(authority, ix.market_index, ix.amount)
+    validate_max_token_deposits(market)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+
+
+def deposit_into_spot_market_vault(tx: Transaction, ix: DepositIntoSpotMarketVault) -> None:
+    """Tokens from the signer's wallet for all depositors of a market: the deposit index rises; no accrual.
+
+    Errors in order: ``Unauthorized``, ``ExchangePaused``, ``DefaultError`` (deposits paused, or nothing that the index
+    could show), ``MathError`` (no deposits), ``TokenInsufficientFunds``, ``SpotMarketVaultInvariantViolated``,
+    ``MaxDeposit``.
+    """
+    tx.require_admin()
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    market = tx.write_spot_market(ix.market_index)
+    if spot_operation_paused(market, 0, VELOCITY_SPOT_DEPOSIT):
+        raise SettlementError(ErrorCode.DefaultError, f"deposits into spot market {ix.market_index} are paused")
+    index_before = market.cumulative_deposit_interest
+    tokens_before = raise_deposit_index(ix.amount, market)
+    tx.receive(tx.signer, ix.market_index, ix.amount)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+    validate_max_token_deposits(market)
+    tx.emit(
+        "SpotMarketVaultDepositRecord",
+        ts=tx.now,
+        market_index=ix.market_index,
+        deposit_balance=market.deposit_balance,
+        cumulative_deposit_interest_before=index_before,
+        cumulative_deposit_interest_after=market.cumulative_deposit_interest,
+        deposit_token_amount_before=tokens_before,
+        amount=ix.amount,
+    )
+
+
+def pause_spot_market_deposit_withdraw(tx: Transaction, ix: PauseSpotMarketDepositWithdraw) -> None:
+    """Set both pause bits; ``DefaultError`` unless the vault invariant is violated. Nobody can clear them here."""
+    market = tx.write_spot_market(ix.market_index)
+    vault = tx.vaults(ix.market_index).spot_vault
+    if not _is_vault_short(market, vault):
+        raise SettlementError(
+            ErrorCode.DefaultError,
+            f"the vault of spot market {ix.market_index} holds {vault} tokens and covers its claims",
+            "the same once the vault falls short of them",
+        )
+    market.paused_operations |= VELOCITY_SPOT_DEPOSIT | VELOCITY_SPOT_WITHDRAW
+
+
+def _is_vault_short(market: SpotMarket, vault: int) -> bool:
+    try:
+        validate_spot_market_vault_amount(market, vault)
+    except SettlementError as error:
+        if error.code == ErrorCode.SpotMarketVaultInvariantViolated:
+            return True
+        raise
+    return False
+
+
+def _explain_daily_deposits(tx: Transaction, ix: Instruction) -> Explanation:
+    index = next(
+        getattr(ix, name) for name in ("out_market_index", "spot_market_index", "market_index") if hasattr(ix, name)
+    )
+    market = tx.spot_market(index)
+    cap = calculate_max_deposit_token_amount(
+        market.deposit_token_twap, market.deposit_guard_threshold, market.max_deposit_bps_per_day
+    )
+    after = get_token_amount(market.deposit_balance, market, DEPOSIT)
+    limit = Limit("max_deposit_bps_per_day", cap, after, f"tokens that spot market {index} may hold today")
+    return (
+        f"spot market {index} may hold {cap} tokens by the day's average and would hold {after}",
+        f"at least {after - cap} tokens less now, or the same as the average rises",
+        [limit],
+    )
+
+
+HANDLERS: dict[type[Instruction], Handler] = {
+    Deposit: deposit,
+    Withdraw: withdraw,
+    DepositIntoSpotMarketRevenuePool: deposit_into_spot_market_revenue_pool,
+    DepositIntoSpotMarketVault: deposit_into_spot_market_vault,
+    PauseSpotMarketDepositWithdraw: pause_spot_market_deposit_withdraw,
+}
+
+EXPLAINERS: dict[ErrorCode, Explainer] = {ErrorCode.DailyDepositLimit: _explain_daily_deposits}

@@ -1,0 +1,44 @@
+"""Parameters of a spot market that only Velocity has. Signer: the warm admin unless an instruction says otherwise."""
+
+from seawall.instructions.base import Instruction
+from seawall.records import u16, u32, u64
+
+
+class UpdateSpotMarketInterestFactors(Instruction, frozen=True, kw_only=True):
+    """Set the insurance fund's and the protocol's part of deposit interest (1e6), less than 1 together.
+
+    They hold for the whole span since the last accrual. The program's ``update_spot_market_if_factor``, whose name
+    Drift's factors have here. Source: velocity/balances.md §14.
+    """
+
+    market_index: u16
+    if_factor: u32
+    protocol_factor: u32
+
+
+class UpdateSpotMarketMaxTokenBorrows(Instruction, frozen=True, kw_only=True):
+    """Set the part of the deposit cap that may be lent out (1e4; 0: no limit). Source: velocity/balances.md §14."""
+
+    market_index: u16
+    max_token_borrows_fraction: u16
+
+
+class UpdateSpotMarketWithdrawCircuitBreaker(Instruction, frozen=True, kw_only=True):
+    """Set the part of the day's average deposits that may leave (1e4; 0: a quarter); above a quarter the cold admin.
+
+    Source: velocity/balances.md §9, §14.
+    """
+
+    market_index: u16
+    withdraw_circuit_breaker_bps: u16
+
+
+class UpdateSpotMarketDepositCap(Instruction, frozen=True, kw_only=True):
+    """Set by how much deposits may exceed the day's average (1e4; 0: no limit), and the tokens that always may be in.
+
+    Source: velocity/balances.md §11, §14.
+    """
+
+    market_index: u16
+    max_deposit_bps_per_day: u16
+    deposit_guard_threshold: u64
