@@ -1,5 +1,7 @@
 """A perp market in deficit, helped by the spot market of its own underlying."""
 
+from collections.abc import Callable
+
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, required
@@ -27,7 +29,8 @@ from seawall.state.perp_market import AssociatedSpot, PerpMarket
 from seawall.state.spot_market import SpotMarket
 
 
-def _require_backstop(tx: Transaction) -> None:
+def require_backstop(tx: Transaction) -> None:
+    """``UnsupportedInstruction`` in a venue without the parameter ``associated_spot_backstop``."""
     if not tx.config.associated_spot_backstop:
         raise SettlementError(
             ErrorCode.UnsupportedInstruction, "this venue runs without the parameter associated_spot_backstop"
@@ -39,7 +42,7 @@ def update_associated_spot(tx: Transaction, ix: UpdatePerpMarketAssociatedSpot) 
     ``DefaultError`` for a market that was never active or a period of 0.
     """
     tx.require_admin()
-    _require_backstop(tx)
+    require_backstop(tx)
     perp_market = tx.perp_market(ix.perp_market_index)
     spot_market = tx.spot_market(ix.spot_market_index)
     with required("both markets have been active, and period > 0"):
@@ -64,16 +67,50 @@ def resolve_with_associated_spot(tx: Transaction, ix: ResolveWithAssociatedSpot)
     ``TokenInsufficientFunds``, ``SpotMarketVaultInvariantViolated``.
     """
     tx.require_admin()
-    _require_backstop(tx)
+    require_backstop(tx)
     require_not_paused(tx, EXCHANGE_WITHDRAW_PAUSED)
-    index = ix.perp_market_index
-    market = refresh_amm(tx, index)
-    associated = tx.write_associated_spot(index)
+    market = refresh_amm(tx, ix.perp_market_index)
+    tx.write_associated_spot(ix.perp_market_index)
     settled = settle_revenue_first(tx, QUOTE_SPOT_MARKET_INDEX)
+    swap_associated_spot(tx, ix, market, settled, _require_deficit)
+
+
+def _require_deficit(tx: Transaction, market: PerpMarket, quote_market: SpotMarket, facts: PnlDeficitFacts) -> None:
+    """The deficit of a market that nothing in quote can help; what it refuses explains itself but for that."""
+    vault = tx.vaults(QUOTE_SPOT_MARKET_INDEX).insurance_fund_vault
+    price = tx.perp_oracle(market.market_index).price
+    try:
+        validate_market_for_deficit(market, tx.state.oracle_guard_rails, price, tx.now, tx.slot)
+        validate_quote_sources_exhausted(vault, market, quote_market, facts)
+    except SettlementError as error:
+        if error.code == ErrorCode.QuoteSourcesNotExhausted:
+            raise
+        raise explain_deficit(tx, market, error.code, facts) from error
+
+
+DeficitCheck = Callable[[Transaction, PerpMarket, SpotMarket, PnlDeficitFacts], None]
+"""Requires that a perp market is in deficit and that nothing in quote can help it, and notes how much that is."""
+
+
+def swap_associated_spot(
+    tx: Transaction, ix: ResolveWithAssociatedSpot, market: PerpMarket, settled: int, require_deficit: DeficitCheck
+) -> None:
+    """What both rulebooks do once the market is looked at and revenue is settled: accrue, check, swap, tell.
+
+    ``settled``: the revenue that reached the quote market's insurance fund just before.
+    """
+    index = ix.perp_market_index
+    associated = tx.write_associated_spot(index)
     quote_market, spot_market = tx.write_quote_market(), tx.write_spot_market(associated.spot_market_index)
     accrue(tx, QUOTE_SPOT_MARKET_INDEX, False)
     accrue(tx, spot_market.market_index, True)
-    deficit = _require_deficit(tx, market, quote_market)
+    deficit = PnlDeficitFacts()
+    try:
+        require_deficit(tx, market, quote_market, deficit)
+    except SettlementError as error:
+        if error.code != ErrorCode.QuoteSourcesNotExhausted:
+            raise
+        raise _not_exhausted(market, deficit) from error
     facts = _draw(tx, ix, associated, spot_market, deficit)
     pay_into_pnl_pool(ix.quote_amount, market, quote_market)
     _swap(tx, ix, spot_market, facts)
@@ -92,25 +129,14 @@ def resolve_with_associated_spot(tx: Transaction, ix: ResolveWithAssociatedSpot)
     tx.waterfall = _waterfall(tx, ix, spot_market, settled, deficit, facts)
 
 
-def _require_deficit(tx: Transaction, market: PerpMarket, quote_market: SpotMarket) -> PnlDeficitFacts:
-    """The deficit of a market that nothing in quote can help."""
-    facts = PnlDeficitFacts()
-    vault = tx.vaults(QUOTE_SPOT_MARKET_INDEX).insurance_fund_vault
-    price = tx.perp_oracle(market.market_index).price
-    try:
-        validate_market_for_deficit(market, tx.state.oracle_guard_rails, price, tx.now, tx.slot)
-        validate_quote_sources_exhausted(vault, market, quote_market, facts)
-    except SettlementError as error:
-        if error.code != ErrorCode.QuoteSourcesNotExhausted:
-            raise explain_deficit(tx, market, error.code, facts) from error
-        raise SettlementError(
-            error.code,
-            f"perp market {market.market_index} can still be paid in quote: fee pool above what it keeps, or "
-            f"{quote(facts.period_room)} in this period from revenue and insurance ({quote(facts.insurance_room)} of "
-            f"insurance in its lifetime, {quote(facts.insurance_available)} in the fund)",
-            "the same after settle_pnl and resolve_perp_pnl_deficit have used that up",
-        ) from error
-    return facts
+def _not_exhausted(market: PerpMarket, facts: PnlDeficitFacts) -> SettlementError:
+    return SettlementError(
+        ErrorCode.QuoteSourcesNotExhausted,
+        f"perp market {market.market_index} can still be paid in quote: fee pool above what it keeps, or "
+        f"{quote(facts.period_room)} in this period from revenue and insurance ({quote(facts.insurance_room)} of "
+        f"insurance in its lifetime, {quote(facts.insurance_available)} in the fund)",
+        "the same after settle_pnl and resolve_perp_pnl_deficit have used that up",
+    )
 
 
 def _draw(

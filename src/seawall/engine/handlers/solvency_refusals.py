@@ -20,12 +20,13 @@ from seawall.state.user import User
 
 def explain_deficit(tx: Transaction, market: PerpMarket, code: ErrorCode, facts: PnlDeficitFacts) -> SettlementError:
     """The refusal ``code`` of a draw on insurance, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = _deficit(tx, market, code, facts)
+    message, would_pass, limits = deficit_explanation(tx, market, code, facts)
     tx.limits.extend(limits)
     return SettlementError(code, message, would_pass)
 
 
-def _deficit(tx: Transaction, market: PerpMarket, code: ErrorCode, facts: PnlDeficitFacts) -> Explanation:
+def deficit_explanation(tx: Transaction, market: PerpMarket, code: ErrorCode, facts: PnlDeficitFacts) -> Explanation:
+    """What the refusal ``code`` of a draw on insurance says, what would pass, and the limits that refused."""
     name = f"perp market {market.market_index}"
     claim = market.insurance_claim
     if code == ErrorCode.NoAmmPerpPnlDeficit:
@@ -114,14 +115,15 @@ def explain_bankruptcy(
     tx: Transaction, ix: ResolvePerpBankruptcy | ResolveSpotBankruptcy, code: ErrorCode, facts: BankruptcyFacts
 ) -> SettlementError:
     """The refusal ``code`` of a resolution, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = _bankruptcy(tx, ix, code, facts)
+    message, would_pass, limits = explanation_of_bankruptcy(tx, ix, code, facts)
     tx.limits.extend(limits)
     return SettlementError(code, message, would_pass)
 
 
-def _bankruptcy(
+def explanation_of_bankruptcy(
     tx: Transaction, ix: ResolvePerpBankruptcy | ResolveSpotBankruptcy, code: ErrorCode, facts: BankruptcyFacts
 ) -> Explanation:
+    """What the refusal ``code`` of a resolution says, what would pass, and the limits that refused."""
     user, index = tx.user(ix.user), ix.market_index
     perp = isinstance(ix, ResolvePerpBankruptcy)
     name = f"{'perp' if perp else 'spot'} market {index}"
@@ -133,11 +135,11 @@ def _bankruptcy(
     if code == ErrorCode.InvalidLiquidation:
         return f"liquidation is paused in {name}", "the same after the admin resumes it", []
     if code in (ErrorCode.UserHasNoPositionInMarket, ErrorCode.CouldNotFindSpotPosition):
-        return f"{ix.user} has nothing in {name}", _debts(user), []
+        return f"{ix.user} has nothing in {name}", where_debts_are(user), []
     if code == ErrorCode.InvalidPerpPositionToLiquidate:
-        return f"{ix.user} owes nothing in {name}", _debts(user), []
+        return f"{ix.user} owes nothing in {name}", where_debts_are(user), []
     if code == ErrorCode.UserHasInvalidBorrow:
-        return f"{ix.user} borrows nothing in {name}", _debts(user), []
+        return f"{ix.user} borrows nothing in {name}", where_debts_are(user), []
     if code == ErrorCode.CantResolvePerpBankruptcy:
         message = f"nobody has an open position in {name}, so there is nobody to share the loss of {quote(facts.loss)}"
         return message, "the same once positions are open; insurance alone does not do", []
@@ -164,7 +166,7 @@ def _not_bankrupt(user: User) -> Explanation:
     return "the account has no debts", "", []
 
 
-def _debts(user: User) -> str:
+def where_debts_are(user: User) -> str:
     """Where an account has debts."""
     perps = [str(p.market_index) for p in user.perp_positions if p.quote_asset_amount < 0]
     spots = [str(p.market_index) for p in user.spot_positions if p.scaled_balance and p.balance_type != DEPOSIT]
