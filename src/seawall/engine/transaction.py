@@ -5,6 +5,7 @@ it. Sequences passed to rules (``tx.spot_markets``, ``tx.perp_markets``, ``tx.or
 there is one, so that a rule reaches each record by one way only.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
@@ -26,6 +27,7 @@ from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import User, UserStats, Wallet
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 Lane = Literal["auto", "exact", "bulk"]
 """How batches are carried out: in the exact lane, compiled, or whichever is quicker here. The outcome is the same."""
@@ -77,6 +79,8 @@ class Transaction:
         self._removed: list[Table[Any]] = []
         self._replaced: list[tuple[Table[Any], int, bytes]] = []
         self._oracles: list[OraclePriceData] | None = None
+        self._before: dict[tuple[int, int], Record | None] | None = None
+        """In an ``attempt``: each record written in it as it was before, None for one that was not written then."""
 
     # --- reading and writing rows -----------------------------------------------------------------------------
 
@@ -87,6 +91,7 @@ class Transaction:
         return table.objects[index]
 
     def _write_held(self, table: "HeldTable[R]", index: int) -> R:
+        self._keep((table.number, index))
         written = self._written.get((table.number, index))
         if written is not None:
             return written[1]  # type: ignore[return-value]
@@ -106,6 +111,7 @@ class Transaction:
 
     def _write_row(self, table: "Table[R]", index: int) -> R:
         at = (table.number, index)
+        self._keep(at)
         written = self._written.get(at)
         if written is not None:
             return written[1]  # type: ignore[return-value]
@@ -117,6 +123,7 @@ class Transaction:
     def _append(self, table: "Table[R]", item: R, key: bytes | None = None) -> int:
         index = table.count + self._appended.get(table.number, 0)
         self._appended[table.number] = self._appended.get(table.number, 0) + 1
+        self._keep((table.number, index))
         self._written[table.number, index] = (table, item)
         if key is not None:
             self._new_keys[table.number, key] = index
@@ -528,6 +535,51 @@ class Transaction:
         """``Unauthorized`` unless the account's authority or delegate signs."""
         if not self.is_authority_or_delegate(user):
             self.require_signer(user.authority, "authority or delegate of the account,")
+
+    # --- parts that may fail ----------------------------------------------------------------------------------
+
+    def attempt(self, part: Callable[[], T]) -> T:
+        """Carry out a part of the instruction wholly or not at all: what fails leaves nothing behind, and raises.
+
+        What the part writes it must check out itself. A result that does not fit its field is refused at once
+        (``CastingFailure``, ``MathError``). Oracles are judged anew, as by an instruction of its own.
+        """
+        appended, new_keys = dict(self._appended), dict(self._new_keys)
+        events, limits = len(self.events), len(self.limits)
+        self._before = {}
+        self._oracles = None
+        try:
+            result = part()
+            for at in self._before:
+                self._written[at][1].pack()
+            return result
+        except (SettlementError, ZeroDivisionError) as error:
+            self._restore(self._before)
+            self._appended, self._new_keys = appended, new_keys
+            del self.events[events:], self.limits[limits:]
+            if isinstance(error, ZeroDivisionError):
+                raise SettlementError(ErrorCode.MathError) from error
+            raise
+        finally:
+            self._before = None
+
+    def _keep(self, at: tuple[int, int]) -> None:
+        """Before a record is written in an attempt: remember it as it is."""
+        if self._before is not None and at not in self._before:
+            written = self._written.get(at)
+            self._before[at] = None if written is None else written[1].copy()
+
+    def _restore(self, before: "dict[tuple[int, int], Record | None]") -> None:
+        for at, record in before.items():
+            table = self._written[at][0]
+            if record is None:
+                del self._written[at]
+            else:
+                self._written[at] = (table, record)
+            if table is self.store.spot_markets:
+                self.spot_markets[at[1]] = self._held(self.store.spot_markets, at[1])
+            elif table is self.store.perp_markets:
+                self.perp_markets[at[1]] = self._held(self.store.perp_markets, at[1])
 
     # --- what the receipt tells -------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from seawall.engine.explain import Explainer
 from seawall.engine.handlers import DRIFT_EXPLAINERS, DRIFT_HANDLERS
 from seawall.engine.handlers.velocity import (
     amm,
+    batches,
     deposits,
     fee_parameters,
     insurance,
@@ -43,6 +44,7 @@ from seawall.instructions.spot_fills import (
 
 _FAMILIES = (
     amm,
+    batches,
     deposits,
     fee_parameters,
     insurance,
