@@ -11,6 +11,7 @@ from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenueP
 from seawall.instructions.insurance import (
     AddInsuranceFundStake,
     CancelRequestRemoveInsuranceFundStake,
+    DepositIntoInsuranceFund,
     InitializeInsuranceFundStake,
     RemoveInsuranceFundStake,
     RequestRemoveInsuranceFundStake,
@@ -32,11 +33,13 @@ ADMIN = "@admin"
 class InsuranceVenue:
     """A venue whose clock the test moves. ``wallets_tracked`` is off: tokens come from anywhere."""
 
-    def __init__(self, profile: str = "documents", **market: Any) -> None:
+    def __init__(
+        self, profile: str = "documents", rulebook: str = "drift", receivable: bool = False, **market: Any
+    ) -> None:
         self.machine = Machine(strict=True)
         self.watch = Watch()
         self.now = START
-        self.ok(Initialize(admin=ADMIN, profile=profile))  # type: ignore[arg-type]
+        self.ok(Initialize(admin=ADMIN, profile=profile, rulebook=rulebook, revenue_receivable=receivable))  # type: ignore[arg-type]
         values: dict[str, Any] = {
             "name": "USDC", "oracle": "quote", "decimals": 6, "optimal_utilization": 800_000,
             "optimal_borrow_rate": 200_000, "max_borrow_rate": 2_000_000, "initial_asset_weight": 10_000,
@@ -91,6 +94,10 @@ class InsuranceVenue:
         """``name`` deposits collateral (into sub-account 0, opened if missing)."""
         self.do(InitializeUser(user=name), name)
         self.ok(Deposit(user=name, market_index=0, amount=amount, reduce_only=False), name)
+
+    def gift(self, amount: int) -> None:
+        """Tokens arrive in the fund's vault from anyone."""
+        self.ok(DepositIntoInsuranceFund(authority="@anyone", market_index=0, amount=amount), "@anyone")
 
     def revenue(self, amount: int) -> None:
         """Tokens arrive in the revenue pool."""

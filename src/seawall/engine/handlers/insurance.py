@@ -194,7 +194,9 @@ def pay_out_stake(
     if tx.vaults(index).insurance_fund_vault == 0:
         raise SettlementError(
             ErrorCode.InvalidIFDetected,
-            f"paying {amount} would empty the insurance fund's vault",
+            f"paying {amount} would empty the insurance fund's vault"
+            if amount
+            else "the insurance fund's vault is empty",
             "the same once the vault holds at least one unit more; a new request freezes less",
         )
     validate_spot_balances(market)
