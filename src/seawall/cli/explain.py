@@ -6,6 +6,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.cli import app
 from seawall.cli.opening import fail, require_venue
 from seawall.cli.text import amount, print_refusal, when
@@ -75,9 +76,11 @@ def print_waterfall(console: Console, store: Store, waterfall: Waterfall, shares
         name = store.perp_markets.objects[waterfall.perp_market_index].name
         where = f"perp market {waterfall.perp_market_index} ({name})"
     console.print(f"{_WHAT[waterfall.kind]}: {unit(waterfall.loss)} {market.name} in {where}, of {waterfall.account}")
+    _print_estate(console, store, waterfall)
     if waterfall.revenue_settled:
         console.print(f"before it, {unit(waterfall.revenue_settled)} of revenue reached the insurance fund")
-    _print_sources(console, waterfall, unit)
+    if waterfall.outcome == "resolved":
+        _print_sources(console, waterfall, unit)
     for index in waterfall.indices:
         if index.before != index.after:
             console.print(f"{index.name}: {index.before:,} → {index.after:,}")
@@ -106,6 +109,29 @@ class _Unit:
 
     def __call__(self, value: int) -> str:
         return amount(value, self.decimals, self.decimals)
+
+
+def _print_estate(console: Console, store: Store, waterfall: Waterfall) -> None:
+    """What the account's own means did first, and whether that was all."""
+    quote = store.spot_markets.objects[QUOTE_SPOT_MARKET_INDEX]
+    unit = _Unit(quote.name, quote.decimals)
+    for step in waterfall.estate:
+        console.print(f"the estate: {unit(step.amount)} {quote.name} {_ESTATE[step.step]}", soft_wrap=True)
+        console.print(f"  {step.paid_by} → {step.paid_to}", soft_wrap=True)
+    if waterfall.outcome in _OUTCOMES:
+        console.print(_OUTCOMES[waterfall.outcome])
+
+
+_ESTATE = {
+    "recovered": "recovered of a claim on another market",
+    "set_off": "of its deposit set off against the debt",
+    "forfeited": "of a claim that no pool could pay forfeited to that market's insurance",
+}
+
+_OUTCOMES = {
+    "covered_by_set_off": "the account's own deposit paid the whole debt: nobody else pays",
+    "unlatched": "the account still has something to seize: it is no longer bankrupt, and liquidation goes on",
+}
 
 
 def _print_sources(console: Console, waterfall: Waterfall, unit: _Unit) -> None:
