@@ -43,6 +43,7 @@ VELOCITY_ROLES: Final[dict[str, str]] = {
     "update_feature_bit_flags": "hot_feature_flag",
     "update_perp_market_amm_summary_stats": "hot_amm_crank",
     "update_amm_spread_adjustment": "hot_amm_spread_adjust",
+    "update_mm_oracle": "hot_mm_oracle_crank",
     "deposit_into_perp_market_fee_pool": "hot_vault_deposit",
     "deposit_into_spot_market_vault": "hot_vault_deposit",
     "withdraw_protocol_fees_perp": "hot_fee_withdraw",

@@ -109,7 +109,8 @@ class CurveFacts(Record):
 class FundingRateFacts(Record):
     """A market's funding rate was updated: rates 1e9, TWAPs 1e6, revenue quote 1e6; ``curve``: the k change with it.
 
-    ``revenue_pool_draw``: what the revenue pool added to what the AMM may pay (quote 1e6).
+    The next three are Velocity's (quote 1e6): what the AMM owed, what of it exceeds what it may pay, and what the
+    revenue pool added to that.
     """
 
     updated: bool
@@ -124,6 +125,8 @@ class FundingRateFacts(Record):
     mark_price_twap: u64
     period_revenue: i64
     base_asset_amount_with_amm: i128
+    funding_owed: u64
+    funding_shortfall: u64
     revenue_pool_draw: u64
     curve: CurveFacts
 

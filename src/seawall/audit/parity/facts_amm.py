@@ -54,8 +54,8 @@ def _open_bids_asks(inputs: Inputs) -> Found:
 
 
 def _cap(inputs: Inputs) -> Found:
-    names = ("long_spread", "short_spread", "max_spread")
-    long_spread, short_spread = cap_to_max_spread(*(inputs.number(name) for name in names), RULEBOOK_DRIFT)
+    numbers = [inputs.number(name) for name in ("long_spread", "short_spread", "max_spread")]
+    long_spread, short_spread = cap_to_max_spread(numbers[0], numbers[1], numbers[2], RULEBOOK_DRIFT)
     return {"long_spread": long_spread, "short_spread": short_spread}
 
 
@@ -68,12 +68,15 @@ def _spread(inputs: Inputs) -> Found:
 
 
 def _vol_spread(inputs: Inputs) -> Found:
-    names = (
-        "last_oracle_conf_pct", "reserve_price", "mark_std", "oracle_std",
-        "long_intensity_volume", "short_intensity_volume", "volume_24h",
-    )  # fmt: skip
     long_spread, short_spread = calculate_long_short_vol_spread(
-        *(inputs.number(name) for name in names), RULEBOOK_DRIFT
+        inputs.number("last_oracle_conf_pct"),
+        inputs.number("reserve_price"),
+        inputs.number("mark_std"),
+        inputs.number("oracle_std"),
+        inputs.number("long_intensity_volume"),
+        inputs.number("short_intensity_volume"),
+        inputs.number("volume_24h"),
+        RULEBOOK_DRIFT,
     )
     return {"long_vol_spread": long_spread, "short_vol_spread": short_spread}
 

@@ -2,6 +2,7 @@
 
 from seawall.engine.gates import is_paused, require_not_paused, require_perp_market_valid
 from seawall.engine.handlers.amm_refusals import EXPLAINERS, KEEPER_STAKE
+from seawall.engine.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -20,12 +21,14 @@ from seawall.rules.common.amm_k import update_k_by_admin
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_repeg import repeg
 from seawall.rules.common.amm_twaps import combine_bid_ask, perp_sanitize_clamp_denominator, update_mark_twap
-from seawall.rules.common.funding import settle_funding_payment
+from seawall.rules.common.funding import is_funding_due, settle_funding_payment
 from seawall.rules.common.user_status import update_last_active_slot
 from seawall.rules.drift.funding import update_funding_rate
+from seawall.rules.velocity.funding import update_funding_rate as update_velocity_funding_rate
 from seawall.state.enums import (
     EXCHANGE_ALL_PAUSED,
     EXCHANGE_FUNDING_PAUSED,
+    RULEBOOK_DRIFT,
     STATUS_ACTIVE,
     STATUS_REDUCE_ONLY,
     MarketStatus,
@@ -99,18 +102,32 @@ def update_funding(tx: Transaction, ix: UpdateFundingRate) -> None:
 def attempt_funding(tx: Transaction, market: PerpMarket, price: int) -> bool:
     """Update the funding rate of a checked-out market at a reserve price if it is due, with events; whether it was."""
     facts = FundingRateFacts()
-    updated = update_funding_rate(
-        market,
-        tx.perp_oracle(market.market_index),
-        tx.state.oracle_guard_rails,
-        price,
-        is_paused(tx, EXCHANGE_FUNDING_PAUSED),
-        tx.now,
-        tx.slot,
-        facts,
-    )
+    oracle = tx.perp_oracle(market.market_index)
+    rails = tx.state.oracle_guard_rails
+    paused = is_paused(tx, EXCHANGE_FUNDING_PAUSED)
+    if tx.state.rulebook == RULEBOOK_DRIFT:
+        update_funding_rate(market, oracle, rails, price, paused, tx.now, tx.slot, facts)
+    elif is_funding_due(market, oracle, rails, price, paused, tx.now, tx.slot):
+        quote = market.quote_spot_market_index
+        draw = tx.config.revenue_pool_draw_for_funding
+        if draw:
+            accrue(tx, quote, False)
+        quote_market = tx.write_spot_market(quote) if draw else tx.spot_market(quote)
+        update_velocity_funding_rate(market, quote_market, oracle, rails, price, draw, tx.now, tx.slot, facts)
     emit_funding_rate(tx, facts)
-    return updated
+    _note_capped_funding(tx, facts)
+    return facts.updated
+
+
+def _note_capped_funding(tx: Transaction, facts: FundingRateFacts) -> None:
+    """Tell on the receipt where the AMM paid less than its side owed, and what the revenue pool added."""
+    if facts.revenue_pool_draw > 0:
+        note = "drawn from the revenue pool into the AMM's fee pool, for funding that the AMM may not pay"
+        tx.limit("revenue_pool_draw_for_funding", facts.revenue_pool_draw, facts.funding_shortfall, note)
+    unpaid = facts.funding_shortfall - facts.revenue_pool_draw
+    if unpaid > 0:
+        note = "the AMM pays a third of its equity at most: the receiving side's rate is lower"
+        tx.limit("amm_funding_budget", facts.funding_owed - unpaid, facts.funding_owed, note)
 
 
 def update_perp_bid_ask_twap(tx: Transaction, ix: UpdatePerpBidAskTwap) -> None:
@@ -118,12 +135,7 @@ def update_perp_bid_ask_twap(tx: Transaction, ix: UpdatePerpBidAskTwap) -> None:
 
     Errors: ``MarketDelisted``, ``ExchangePaused``, ``CantUpdatePerpBidAskTwap``.
     """
-    require_perp_market_valid(tx, ix.market_index)
-    require_not_paused(tx, EXCHANGE_FUNDING_PAUSED)
-    keeper = tx.user_stats(tx.signer)
-    if keeper.disable_update_perp_bid_ask_twap or keeper.if_staked_quote_asset_amount < KEEPER_STAKE:
-        raise SettlementError(ErrorCode.CantUpdatePerpBidAskTwap)
-    market = refresh_amm(tx, ix.market_index)
+    market = admit_bid_ask_twap(tx, ix)
     amm = market.amm
     price = reserve_price(amm)
     bid, ask = combine_bid_ask(
@@ -135,6 +147,16 @@ def update_perp_bid_ask_twap(tx: Transaction, ix: UpdatePerpBidAskTwap) -> None:
     )
     update_mark_twap(market, tx.now, bid, ask, NO_PRICE, perp_sanitize_clamp_denominator(market.contract_tier))
     attempt_funding(tx, market, reserve_price(amm))
+
+
+def admit_bid_ask_twap(tx: Transaction, ix: UpdatePerpBidAskTwap) -> PerpMarket:
+    """The market, refreshed, where the crank may run and its signer may crank."""
+    require_perp_market_valid(tx, ix.market_index)
+    require_not_paused(tx, EXCHANGE_FUNDING_PAUSED)
+    keeper = tx.user_stats(tx.signer)
+    if keeper.disable_update_perp_bid_ask_twap or keeper.if_staked_quote_asset_amount < KEEPER_STAKE:
+        raise SettlementError(ErrorCode.CantUpdatePerpBidAskTwap)
+    return refresh_amm(tx, ix.market_index)
 
 
 def settle_funding(tx: Transaction, ix: SettleFundingPayment) -> None:
@@ -177,6 +199,9 @@ def emit_funding_rate(tx: Transaction, facts: FundingRateFacts) -> None:
     if not facts.updated:
         return
     emit_curve(tx, facts.curve)
+    if tx.state.rulebook != RULEBOOK_DRIFT:
+        emit_velocity_funding_rate(tx, facts)
+        return
     tx.emit(
         "FundingRateRecord",
         ts=tx.now,
@@ -195,12 +220,30 @@ def emit_funding_rate(tx: Transaction, facts: FundingRateFacts) -> None:
     )
 
 
+def emit_velocity_funding_rate(tx: Transaction, facts: FundingRateFacts) -> None:
+    """FundingRateRecord as Velocity's program tells it."""
+    tx.emit(
+        "FundingRateRecord",
+        ts=tx.now,
+        record_id=facts.record_id,
+        market_index=facts.market_index,
+        funding_rate=facts.funding_rate,
+        funding_rate_long=facts.funding_rate_long,
+        funding_rate_short=facts.funding_rate_short,
+        cumulative_funding_rate_long=facts.cumulative_funding_rate_long,
+        cumulative_funding_rate_short=facts.cumulative_funding_rate_short,
+        mark_price_twap=facts.mark_price_twap,
+        oracle_price_twap=facts.oracle_price_twap,
+        base_asset_amount_with_amm=facts.base_asset_amount_with_amm,
+    )
+
+
 def emit_curve(tx: Transaction, facts: CurveFacts) -> None:
-    """CurveRecord, where the curve was changed."""
+    """CurveRecord (Velocity: AmmCurveChanged), where the curve was changed."""
     if not facts.updated:
         return
     tx.emit(
-        "CurveRecord",
+        "CurveRecord" if tx.state.rulebook == RULEBOOK_DRIFT else "AmmCurveChanged",
         ts=tx.now,
         record_id=facts.record_id,
         peg_multiplier_before=facts.peg_multiplier_before,

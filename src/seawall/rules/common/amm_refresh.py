@@ -16,10 +16,8 @@ from seawall.rules.common.oracles import (
     ACTION_UPDATE_AMM_CURVE,
     ACTION_UPDATE_TWAP,
     is_oracle_valid_for_action,
-    perp_oracle_validity,
-    perp_price_validity,
 )
-from seawall.rules.common.safe_price import safe_oracle_price
+from seawall.rules.common.safe_price import safe_oracle_price, safe_price_validity
 from seawall.state.enums import RULEBOOK_VELOCITY, STATUS_DELISTED, STATUS_SETTLEMENT
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.oracle import OraclePriceData
@@ -41,13 +39,11 @@ def update_amm(market: PerpMarket, oracle: OraclePriceData, guard_rails: OracleG
     if market.status == STATUS_SETTLEMENT or market.status == STATUS_DELISTED:
         return 0
     amm: AMM = market.amm
-    safe_price, safe_confidence, safe_delay = safe_oracle_price(market, oracle, guard_rails.validity, slot)
+    safe_price, safe_confidence, _ = safe_oracle_price(market, oracle, guard_rails.validity, slot)
+    validity = safe_price_validity(market, oracle, guard_rails.validity, slot)
     action = ACTION_FILL_ORDER_AMM
     if market.rulebook == RULEBOOK_VELOCITY:
-        validity = perp_price_validity(market, oracle, safe_price, safe_confidence, safe_delay, guard_rails.validity)
         action = ACTION_FILL_ORDER_AMM_LOW_RISK
-    else:
-        validity = perp_oracle_validity(market, oracle, guard_rails.validity)
     cost = 0
     paid = True
     if amm.curve_update_intensity > 0 and is_oracle_valid_for_action(validity, ACTION_UPDATE_AMM_CURVE):

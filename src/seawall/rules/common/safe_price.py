@@ -10,6 +10,7 @@ from seawall.lanes import rule
 from seawall.rules.common.oracles import (
     ACTION_USE_MM_ORACLE_PRICE,
     is_oracle_valid_for_action,
+    perp_oracle_validity,
     perp_price_validity,
 )
 from seawall.state.enums import RULEBOOK_VELOCITY
@@ -58,3 +59,12 @@ def safe_oracle_price(
     if mm_price_divergence(amm, oracle.price) > MM_PRICE_BAND:
         return oracle.price, oracle.confidence, oracle.delay
     return price, oracle.confidence + abs(price - oracle.price), delay
+
+
+@rule
+def safe_price_validity(market: PerpMarket, oracle: OraclePriceData, rails: ValidityGuardRails, slot: int) -> int:
+    """Class of the safe price, judged afresh; errors as ``oracle_validity``."""
+    if market.rulebook != RULEBOOK_VELOCITY:
+        return perp_oracle_validity(market, oracle, rails)
+    price, confidence, delay = safe_oracle_price(market, oracle, rails, slot)
+    return perp_price_validity(market, oracle, price, confidence, delay, rails)

@@ -96,13 +96,6 @@ def calculate_funding_rate_long_short(amm: AMM, funding_rate: int, drawn: int) -
     return rate_long, rate_short, pnl
 
 
-@rule
-def calculate_funding_shortfall(amm: AMM, funding_rate: int) -> int:
-    """What users are owed beyond what the AMM may pay (≥ 0, quote 1e6)."""
-    uncapped_pnl = -calculate_funding_payment(funding_rate, amm.base_asset_amount_with_amm)
-    return max(0, calculate_funding_limit(amm) - uncapped_pnl)
-
-
 # --- the AMM's own part ----------------------------------------------------------------------------------------
 
 
@@ -190,9 +183,11 @@ def update_funding_rate(
         market, oracle, guard_rails.validity, price, now, slot
     )
     rate = calculate_funding_rate(market, mark_price_twap, oracle_price_twap)
+    uncapped_pnl = -calculate_funding_payment(rate, amm.base_asset_amount_with_amm)
+    facts.funding_owed = max(0, -uncapped_pnl)
+    facts.funding_shortfall = max(0, calculate_funding_limit(amm) - uncapped_pnl)
     if draw_for_funding:
-        shortfall = calculate_funding_shortfall(amm, rate)
-        facts.revenue_pool_draw = draw_on_revenue_pool(market, spot_market, amm.fee_pool, shortfall, now)
+        facts.revenue_pool_draw = draw_on_revenue_pool(market, spot_market, amm.fee_pool, facts.funding_shortfall, now)
     rate_long, rate_short, pnl = calculate_funding_rate_long_short(amm, rate, facts.revenue_pool_draw)
     record_credit(amm, facts.revenue_pool_draw)
     amm.cumulative_funding_rate_long += rate_long

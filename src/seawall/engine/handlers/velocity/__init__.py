@@ -4,6 +4,7 @@ from seawall.engine.explain import Explainer
 from seawall.engine.handlers import DRIFT_EXPLAINERS, DRIFT_HANDLERS
 from seawall.engine.handlers.velocity import (
     amm,
+    amm_parameters,
     batches,
     deposits,
     fee_parameters,
@@ -44,6 +45,7 @@ from seawall.instructions.spot_fills import (
 
 _FAMILIES = (
     amm,
+    amm_parameters,
     batches,
     deposits,
     fee_parameters,
