@@ -191,12 +191,16 @@ class UpdateSpotMarketPausedOperations(Instruction, frozen=True, kw_only=True):
     paused_operations: u8
 
 
-class UpdateSpotMarketLiquidationFee(Instruction, frozen=True, kw_only=True):
-    """Set what a liquidator and the insurance fund take of a liquidated debt (1e6)."""
+class UpdateSpotMarketLiquidationFee(Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Set what a liquidator and the insurance fund take of a liquidated debt (1e6), and what the protocol takes.
+
+    Drift knows no protocol part. Source: instructions.md §2.9; velocity/protocol-fees-and-roles.md §5.
+    """
 
     market_index: u16
     liquidator_fee: u32
     if_liquidation_fee: u32
+    protocol_liquidation_fee: u32 = 0
 
 
 class UpdateSpotMarketMarginWeights(Instruction, frozen=True, kw_only=True):
@@ -272,12 +276,16 @@ class UpdateSpotMarketFeeAdjustment(Instruction, frozen=True, kw_only=True):
 # --- perp markets ----------------------------------------------------------------------------------------------
 
 
-class UpdatePerpLiquidationFee(Instruction, frozen=True, kw_only=True):
-    """Set what a liquidator and the insurance fund take of a liquidated position (1e6)."""
+class UpdatePerpLiquidationFee(Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Set what a liquidator and the insurance fund take of a liquidated position (1e6), and what the protocol takes.
+
+    Drift knows no protocol part. Source: instructions.md §2.9; velocity/protocol-fees-and-roles.md §5.
+    """
 
     market_index: u16
     liquidator_fee: u32
     if_liquidation_fee: u32
+    protocol_liquidation_fee: u32 = 0
 
 
 class UpdatePerpMarketMarginRatio(Instruction, frozen=True, kw_only=True):

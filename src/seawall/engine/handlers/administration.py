@@ -200,6 +200,7 @@ def update_spot_paused_operations(tx: Transaction, ix: ixs.UpdateSpotMarketPause
 def update_spot_liquidation_fee(tx: Transaction, ix: ixs.UpdateSpotMarketLiquidationFee) -> None:
     """Set the spot market's liquidation fees; ``DefaultError``."""
     market = _spot(tx, ix.market_index)
+    _require_no_protocol_part(ix.protocol_liquidation_fee)
     with required("liquidator_fee + if_liquidation_fee < 1000000 and if_liquidation_fee ≤ 100000"):
         validate_spot_liquidation_fee(ix.liquidator_fee, ix.if_liquidation_fee)
     market.liquidator_fee = ix.liquidator_fee
@@ -296,11 +297,17 @@ def update_spot_fee_adjustment(tx: Transaction, ix: ixs.UpdateSpotMarketFeeAdjus
 def update_perp_liquidation_fee(tx: Transaction, ix: ixs.UpdatePerpLiquidationFee) -> None:
     """Set the perp market's liquidation fees; ``DefaultError``, ``InvalidMarginRatio``."""
     market = _perp(tx, ix.market_index)
+    _require_no_protocol_part(ix.protocol_liquidation_fee)
     with required("liquidator_fee + if_liquidation_fee < 1000000"):
         validate_perp_liquidation_fee(ix.liquidator_fee, ix.if_liquidation_fee)
     _validate_margin(market, market.margin_ratio_initial, market.margin_ratio_maintenance, ix.liquidator_fee)
     market.liquidator_fee = ix.liquidator_fee
     market.if_liquidation_fee = ix.if_liquidation_fee
+
+
+def _require_no_protocol_part(protocol_liquidation_fee: int) -> None:
+    condition = "protocol_liquidation_fee = 0: the protocol takes no part of a liquidation in this rulebook"
+    _require(protocol_liquidation_fee == 0, condition)
 
 
 def _validate_margin(market: PerpMarket, initial: int, maintenance: int, liquidator_fee: int) -> None:

@@ -8,6 +8,7 @@ from seawall.lanes import rule
 from seawall.rules.common.market_validation import (
     FEE_DENOMINATOR,
     FEE_PERCENTAGE_DENOMINATOR,
+    MAX_LIQUIDATION_IF_FEE,
     MAX_MAKER_REBATE_NUMERATOR,
     validate_filler_rewards,
 )
@@ -17,6 +18,9 @@ MAX_FEE_NUMERATOR: Final = 300
 FEE_PRECISION: Final = 1_000_000
 """What taker fee and rebate are compared in."""
 
+MAX_PROTOCOL_LIQUIDATION_FEE: Final = 100_000
+"""A tenth (1e6)."""
+
 
 @rule
 def validate_if_factor(if_fee_factor: int, protocol_fee_factor: int) -> None:
@@ -25,6 +29,26 @@ def validate_if_factor(if_fee_factor: int, protocol_fee_factor: int) -> None:
     Source: velocity/balances.md §14; ``admin/lending.rs::handle_update_spot_market_if_factor``.
     """
     if if_fee_factor + protocol_fee_factor >= PERCENTAGE_PRECISION:
+        raise SettlementError(ErrorCode.DefaultError)
+
+
+@rule
+def validate_liquidation_fees(liquidator_fee: int, if_liquidation_fee: int, protocol_liquidation_fee: int) -> None:
+    """Liquidation fees (1e6) together below 1, the protocol's at most a tenth; ``DefaultError``.
+
+    Source: velocity/protocol-fees-and-roles.md §5.
+    """
+    if liquidator_fee + if_liquidation_fee + protocol_liquidation_fee >= PERCENTAGE_PRECISION:
+        raise SettlementError(ErrorCode.DefaultError)
+    if protocol_liquidation_fee > MAX_PROTOCOL_LIQUIDATION_FEE:
+        raise SettlementError(ErrorCode.DefaultError)
+
+
+@rule
+def validate_spot_liquidation_fees(liquidator_fee: int, if_liquidation_fee: int, protocol_liquidation_fee: int) -> None:
+    """As ``validate_liquidation_fees``; of a spot market insurance's is at most a tenth too; ``DefaultError``."""
+    validate_liquidation_fees(liquidator_fee, if_liquidation_fee, protocol_liquidation_fee)
+    if if_liquidation_fee > MAX_LIQUIDATION_IF_FEE:
         raise SettlementError(ErrorCode.DefaultError)
 
 
