@@ -6,9 +6,9 @@ Source: balances.md §6; velocity/balances.md §9, §10; ``math/spot_withdraw.rs
 from typing import Final
 
 from seawall.arithmetic import (
+    I128_MAX,
     MARGIN_PRECISION,
     SPOT_UTILIZATION_PRECISION,
-    U128_MAX,
     checked_u64,
     sub_checked,
     sub_saturating,
@@ -20,6 +20,9 @@ from seawall.rules.common.spot_positions import get_spot_position_index
 from seawall.state.enums import BORROW, DEPOSIT, RULEBOOK_VELOCITY
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import User
+
+NO_LIMIT: Final = I128_MAX
+"""More tokens than there can be; stands for the program's largest u128 in either lane."""
 
 BPS_PRECISION: Final = 10_000
 DEFAULT_WITHDRAW_CIRCUIT_BREAKER_BPS: Final = 2_500
@@ -89,7 +92,7 @@ def max_token_borrows(spot_market: SpotMarket) -> int:
     u64. Source: velocity/balances.md §9.
     """
     if spot_market.max_token_borrows_fraction == 0:
-        return U128_MAX
+        return NO_LIMIT
     return checked_u64(spot_market.max_token_deposits * spot_market.max_token_borrows_fraction) // MARGIN_PRECISION
 
 

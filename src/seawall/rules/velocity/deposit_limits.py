@@ -1,10 +1,9 @@
 """How much a market's deposits may grow in a day. Source: velocity/balances.md §11; ``math/spot_withdraw.rs``."""
 
-from seawall.arithmetic import U128_MAX
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import get_token_amount
-from seawall.rules.common.withdraw_limits import BPS_PRECISION
+from seawall.rules.common.withdraw_limits import BPS_PRECISION, NO_LIMIT
 from seawall.state.enums import DEPOSIT
 from seawall.state.spot_market import SpotMarket
 
@@ -18,7 +17,7 @@ def calculate_max_deposit_token_amount(
     A share of 0 switches the limit off.
     """
     if max_deposit_bps_per_day == 0:
-        return U128_MAX
+        return NO_LIMIT
     by_twap = deposit_token_twap + deposit_token_twap * max_deposit_bps_per_day // BPS_PRECISION
     return max(by_twap, deposit_guard_threshold)
 

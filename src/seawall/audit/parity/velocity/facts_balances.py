@@ -1,6 +1,6 @@
 """Facts of Velocity: conversions, interest with its carve-outs, balances that move, limits, the vault."""
 
-from seawall.arithmetic import SPOT_CUMULATIVE_INTEREST_PRECISION
+from seawall.arithmetic import SPOT_CUMULATIVE_INTEREST_PRECISION, U128_MAX
 from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, UnreadableFact, refuses
 from seawall.audit.parity.velocity.facts_market import make_spot_market
 from seawall.rules.common.balances import (
@@ -15,6 +15,7 @@ from seawall.rules.common.statistics import on_the_hour_update
 from seawall.rules.common.user_balances import update_spot_balances_and_cumulative_deposits, withdraw_within_limits
 from seawall.rules.common.vaults import validate_spot_balances, validate_spot_market_vault_amount
 from seawall.rules.common.withdraw_limits import (
+    NO_LIMIT,
     calculate_max_borrow_token_amount_of_pool,
     calculate_min_deposit_token_amount,
     calculate_token_utilization_limits,
@@ -297,7 +298,8 @@ def _min_deposit(inputs: Inputs) -> Found:
 
 def _max_deposit(inputs: Inputs) -> Found:
     names = ("deposit_token_twap", "deposit_guard_threshold", "max_deposit_bps_per_day")
-    return {"max_deposit": calculate_max_deposit_token_amount(*(inputs.number(name, 0) for name in names))}
+    amount = calculate_max_deposit_token_amount(*(inputs.number(name, 0) for name in names))
+    return {"max_deposit": U128_MAX if amount == NO_LIMIT else amount}
 
 
 def _max_borrow(inputs: Inputs) -> Found:
