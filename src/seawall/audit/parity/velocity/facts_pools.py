@@ -23,7 +23,7 @@ from seawall.state.user import User
 IF_FLOOR_OFF = 4_294_967_295
 WHOLE = 1_000_000
 ONE = 1_000_000_000
-SQRT_K = 10**24
+SQRT_K = 10**18
 """Reserves of a curve that covers any position."""
 
 
