@@ -144,11 +144,9 @@ class PerpOrderFill:
         self._settle_funding(self.user, self.position)
         if market.status not in (STATUS_ACTIVE, STATUS_REDUCE_ONLY) or market.paused_operations & PERP_FILL:
             raise SettlementError(ErrorCode.MarketFillOrderPaused)
-        if is_bankrupt(self.user):
-            self._note("the account is bankrupt: nothing is filled")
-            return
-        if self._is_in_liquidation():
-            self._note("the account is in liquidation: nothing is filled")
+        obstacle = self._account_obstacle()
+        if obstacle:
+            self._note(obstacle)
             return
         validate_perp_market(market)
         if is_in_settlement(market.status, market.expiry_ts, tx.now):
@@ -224,6 +222,14 @@ class PerpOrderFill:
         return meets_margin_requirement(
             user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, requirement_type, False
         )
+
+    def _account_obstacle(self) -> str:
+        """Why nothing of the account's is filled now; empty where something is."""
+        if is_bankrupt(self.user):
+            return "the account is bankrupt: nothing is filled"
+        if self._is_in_liquidation():
+            return "the account is in liquidation: nothing is filled"
+        return ""
 
     def _is_in_liquidation(self) -> bool:
         """Whether the account still is in liquidation, now that it may leave it."""

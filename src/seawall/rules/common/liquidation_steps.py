@@ -12,7 +12,7 @@ from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
 from seawall.rules.common.funding import settle_funding_payment
 from seawall.rules.common.liquidation_math import LIQUIDATION_FEE_PRECISION, NO_LIMIT_PRICE
-from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action, perp_oracle_validity
+from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action
 from seawall.rules.common.perp_orders import is_oracle_too_divergent_with_twap_5min
 from seawall.rules.common.perp_positions import (
     find_perp_position,
@@ -23,6 +23,7 @@ from seawall.rules.common.perp_positions import (
     update_quote_asset_amount,
     update_quote_asset_and_break_even_amount,
 )
+from seawall.rules.common.safe_price import safe_price_validity
 from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
 from seawall.rules.common.user_balances import is_borrow, update_spot_balances_and_cumulative_deposits
@@ -208,10 +209,11 @@ def refresh_and_check_validity(
     """Refresh the AMM, then judge the price against the TWAP just updated; the price (1e6) to liquidate at.
 
     In Settlement that is the expiry price, but the oracle is judged all the same: deliberate. ``InvalidOracle``.
+    Drift: the oracle's price is judged. Velocity: the safe price is, but the oracle's is the one to liquidate at.
     Source: liquidation.md §4 steps 8-9; ``controller/repeg.rs::update_amm_and_check_validity``.
     """
     update_amm(market, oracle, guard_rails, now, slot)
-    validity = perp_oracle_validity(market, oracle, guard_rails.validity)
+    validity = safe_price_validity(market, oracle, guard_rails.validity, slot)
     if not is_oracle_valid_for_action(validity, ACTION_LIQUIDATE):
         raise SettlementError(ErrorCode.InvalidOracle)
     if market.status == STATUS_SETTLEMENT:
