@@ -31,7 +31,7 @@ from seawall.rules.common.amm_spread import (
     cap_to_max_spread,
     update_spreads,
 )
-from seawall.state.enums import RULEBOOK_DRIFT
+from seawall.state.enums import RulebookKind
 from seawall.state.facts import CurveFacts
 
 
@@ -53,18 +53,21 @@ def _open_bids_asks(inputs: Inputs) -> Found:
     return {"max_bids": bids, "max_asks": asks}
 
 
+def _rulebook(inputs: Inputs) -> int:
+    """Drift's, unless an input names another: Velocity inherits what the newest Drift does."""
+    return RulebookKind[inputs.text("rulebook", "drift")]
+
+
 def _cap(inputs: Inputs) -> Found:
     numbers = [inputs.number(name) for name in ("long_spread", "short_spread", "max_spread")]
-    long_spread, short_spread = cap_to_max_spread(numbers[0], numbers[1], numbers[2], RULEBOOK_DRIFT)
+    long_spread, short_spread = cap_to_max_spread(numbers[0], numbers[1], numbers[2], _rulebook(inputs))
     return {"long_spread": long_spread, "short_spread": short_spread}
 
 
 def _spread(inputs: Inputs) -> Found:
-    if inputs.number("amm_inventory_spread_adjustment") == 0:
-        market = make_perp_market(inputs)
-        long_spread, short_spread = calculate_spread(market, inputs.number("reserve_price"))
-        return {"long_spread": long_spread, "short_spread": short_spread}
-    return {}
+    market = make_perp_market(inputs)
+    long_spread, short_spread = calculate_spread(market, inputs.number("reserve_price"))
+    return {"long_spread": long_spread, "short_spread": short_spread}
 
 
 def _vol_spread(inputs: Inputs) -> Found:
@@ -76,7 +79,7 @@ def _vol_spread(inputs: Inputs) -> Found:
         inputs.number("long_intensity_volume"),
         inputs.number("short_intensity_volume"),
         inputs.number("volume_24h"),
-        RULEBOOK_DRIFT,
+        _rulebook(inputs),
     )
     return {"long_vol_spread": long_spread, "short_vol_spread": short_spread}
 
@@ -126,7 +129,6 @@ def _update_spreads(inputs: Inputs) -> Found:
     market = make_perp_market(inputs)
     amm = market.amm
     amm.base_asset_reserve = amm.quote_asset_reserve = amm.sqrt_k = 1_000_000_000_000
-    inputs.number("amm_spread_adjustment")
     update_spreads(market, reserve_price(amm), NO_SLOT)
     return amm
 
