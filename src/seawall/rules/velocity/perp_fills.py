@@ -19,13 +19,14 @@ from seawall.rules.common.oracles import (
 )
 from seawall.rules.common.perp_fills import book_traders_of_match, does_amm_want_to_jit_make
 from seawall.rules.common.perp_orders import twap_band_limit
+from seawall.rules.common.safe_price import MM_PRICE_BAND, is_mm_price_as_recent, mm_price_divergence
 from seawall.rules.velocity.amm_books import apply_fill_fees
 from seawall.rules.velocity.fee_ledger import accrue_fill_fees
 from seawall.state.enums import PERP_AMM_FILL, PERP_AMM_IMMEDIATE_FILL
 from seawall.state.exchange import OracleGuardRails
 from seawall.state.oracle import OraclePriceData
 from seawall.state.orders import FillFacts, PerpOrder
-from seawall.state.perp_market import AMM, FeeLedger, PerpMarket
+from seawall.state.perp_market import FeeLedger, PerpMarket
 from seawall.state.user import User, UserStats
 
 AMM_FILLS: Final = 0
@@ -35,20 +36,8 @@ AMM_PRICES_APART: Final = 3
 AMM_PRICE_NOT_GOOD_ENOUGH: Final = 4
 AMM_NOT_AT_ONCE: Final = 5
 
-MM_ORACLE_DIVERGENCE: Final = 10_000
-"""1 %: how far (1e6) the market maker's oracle may be from the exchange's."""
-
 
 # --- when the AMM may fill -------------------------------------------------------------------------------------
-
-
-@rule
-def is_mm_oracle_too_divergent(amm: AMM, oracle: OraclePriceData, slot: int) -> bool:
-    """Whether the market maker's oracle is set, no older than the exchange's, and more than 1 % away from it."""
-    if amm.mm_oracle_price == 0 or slot - amm.mm_oracle_slot > oracle.delay:
-        return False
-    difference = abs(amm.mm_oracle_price - oracle.price) * PERCENTAGE_PRECISION
-    return difference // max(1, abs(oracle.price)) > MM_ORACLE_DIVERGENCE
 
 
 @rule
@@ -77,27 +66,29 @@ def amm_can_fill_order(
     market: PerpMarket,
     order: PerpOrder,
     oracle: OraclePriceData,
-    validity: int,
+    safe_delay: int,
+    safe_validity: int,
     slot: int,
     immediate_fills_paused: bool,
 ) -> int:
     """``AMM_FILLS``, or the first thing that keeps the AMM from filling an order now.
 
-    An order that was there when the oracle's price was posted, or came with it, is of low risk. Drift asks for a valid
-    price and for the age of the order. Source: drift/amm-and-funding.md §13 (newer);
-    ``state/perp_market.rs::amm_can_fill_order``.
+    ``safe_delay`` (slots) and ``safe_validity`` are the safe price's. An order that was there when that price was
+    posted, or came with it, is of low risk. Drift asks for a valid price and for the age of the order.
+    Source: drift/amm-and-funding.md §13 (newer); ``state/perp_market.rs::amm_can_fill_order``.
     """
     if market.paused_operations & PERP_AMM_FILL != 0:
         return AMM_FILL_PAUSED
     if has_too_much_drawdown(market):
         return AMM_IN_DRAWDOWN
-    if is_mm_oracle_too_divergent(market.amm, oracle, slot):
+    amm = market.amm
+    if is_mm_price_as_recent(amm, oracle, slot) and mm_price_divergence(amm, oracle.price) > MM_PRICE_BAND:
         return AMM_PRICES_APART
-    if not is_oracle_valid_for_action(validity, ACTION_FILL_ORDER_AMM_LOW_RISK):
+    if not is_oracle_valid_for_action(safe_validity, ACTION_FILL_ORDER_AMM_LOW_RISK):
         return AMM_PRICE_NOT_GOOD_ENOUGH
-    if slot - oracle.delay >= order.slot:
+    if slot - safe_delay >= order.slot:
         return AMM_FILLS
-    if may_amm_fill_at_once(market, order, validity, immediate_fills_paused):
+    if may_amm_fill_at_once(market, order, safe_validity, immediate_fills_paused):
         return AMM_FILLS
     return AMM_NOT_AT_ONCE
 

@@ -17,6 +17,7 @@ from seawall.instructions.perp_fills import AmmFill, MatchFill
 from seawall.keys import DEFAULT_KEY, key_to_text
 from seawall.rules.common.perp_fills import book_user_fees
 from seawall.rules.common.perp_orders import open_interest
+from seawall.rules.common.safe_price import safe_oracle_price, safe_price_validity
 from seawall.rules.velocity.fees import (
     calculate_fee_for_fulfillment_with_amm,
     calculate_fee_for_fulfillment_with_match,
@@ -109,7 +110,10 @@ class VelocityOrderFill(PerpOrderFill):
             return "the AMM is paused (exchange_status)"
         immediate_paused = is_paused(tx, EXCHANGE_AMM_IMMEDIATE_FILL_PAUSED)
         oracle = tx.perp_oracle(self.index)
-        found = amm_can_fill_order(self.market, self.order, oracle, validity, tx.slot, immediate_paused)
+        rails = tx.state.oracle_guard_rails.validity
+        _, _, delay = safe_oracle_price(self.market, oracle, rails, tx.slot)
+        validity = safe_price_validity(self.market, oracle, rails, tx.slot)
+        found = amm_can_fill_order(self.market, self.order, oracle, delay, validity, tx.slot, immediate_paused)
         return _OBSTACLES[found].format(validity=OracleValidity(validity).name)
 
     def _meet_filler(self) -> None:
