@@ -233,6 +233,9 @@ def vaults_cover_each_single_claim(old: Before, step: Step, machine: Machine) ->
             position = user.spot_positions[i]
             if position.scaled_balance:
                 need[position.market_index] += signed_token_amount(position, markets[position.market_index])
+            isolated = user.perp_positions[i].isolated_position_scaled_balance
+            if isolated:
+                need[0] += get_token_amount(isolated, markets[0], DEPOSIT)
     quote = markets[0] if markets else SpotMarket()
     for index, market in enumerate(markets):
         for pool in (market.revenue_pool, market.protocol_fee_pool):

@@ -16,7 +16,19 @@ from seawall.engine.transaction import price_data
 from seawall.errors import ErrorCode, SettlementError
 from seawall.keys import key_to_text
 from seawall.rules.common.margin import update_liquidation_status
-from seawall.state.enums import USER_BANKRUPT, USER_BEING_LIQUIDATED, USER_CLOSED
+from seawall.rules.common.perp_positions import is_perp_position_available
+from seawall.rules.velocity.isolated import CROSS
+from seawall.rules.velocity.margin import scope_can_exit_liquidation
+from seawall.rules.velocity.user_status import is_scope_bankrupt, is_scope_being_liquidated
+from seawall.state.enums import (
+    POSITION_BANKRUPT,
+    POSITION_BEING_LIQUIDATED,
+    POSITION_ISOLATED,
+    RULEBOOK_VELOCITY,
+    USER_BANKRUPT,
+    USER_BEING_LIQUIDATED,
+    USER_CLOSED,
+)
 from seawall.state.user import User
 
 USERS = 400
@@ -179,3 +191,69 @@ def test_an_account_beyond_128_bits_is_judged_in_the_exact_lane() -> None:
     assert found.handed_over > 0
     assert found.verdicts == expected.verdicts
     assert [(r.user, r.code) for r in found.refusals] == [(r.user, r.code) for r in expected.refusals]
+
+
+# --- Velocity ----------------------------------------------------------------------------------------------------
+
+
+def velocity_crowd() -> tuple[Store, Clock]:
+    """The same venue under Velocity, half of the positions isolated with collateral of about what they need."""
+    store, clock = crowd()
+    rng = random.Random(11)
+    for table in (store.spot_markets, store.perp_markets):
+        for market in table.objects:
+            market.rulebook = RULEBOOK_VELOCITY
+    state = store.state.objects[0]
+    state.rulebook, state.liquidation_margin_buffer_ratio = RULEBOOK_VELOCITY, 200
+    rows = []
+    for i in range(USERS):
+        user = store.users.read(i)
+        for position in user.perp_positions:
+            if rng.random() < 0.5 and not is_perp_position_available(position):
+                position.position_flag = POSITION_ISOLATED | rng.choice((0, 0, POSITION_BEING_LIQUIDATED))
+                if rng.random() < 0.1:
+                    position.position_flag = POSITION_ISOLATED | POSITION_BANKRUPT
+                position.isolated_position_scaled_balance = rng.randrange(1, 10**14)
+        rows.append(user.pack())
+    store.users.load(bytearray(b"".join(rows)), USERS)
+    return store, clock
+
+
+def scopes_by_query(store: Store, clock: Clock, i: int) -> tuple[ErrorCode | None, bool]:
+    """Error, and whether some scope can be liquidated, from the query and the rule that lets leave."""
+    user = store.users.read(i)
+    if user.status == USER_CLOSED:
+        return ErrorCode.UserNotFound, False
+    try:
+        found = margin(store, clock, f"{key_to_text(user.authority)}/0")
+    except SettlementError as error:
+        return error.code, False
+    met = {CROSS: found.maintenance.met}
+    own = iter(found.isolated)
+    for row, position in enumerate(user.perp_positions):
+        if position.position_flag & POSITION_ISOLATED and not is_perp_position_available(position):
+            met[row] = next(own).maintenance.met
+    for row, fine in met.items():
+        if is_scope_bankrupt(user, row):
+            continue
+        oracles = [price_data(oracle, k, clock.slot) for k, oracle in enumerate(store.oracles.objects)]
+        markets = store.spot_markets.objects, store.perp_markets.objects, oracles, store.state.objects[0]
+        if is_scope_being_liquidated(user, row):
+            fine = scope_can_exit_liquidation(user, row, *markets)
+        if not fine:
+            return None, True
+    return None, False
+
+
+@pytest.mark.parametrize("compiled", LANES)
+def test_every_scope_of_velocity_is_judged_as_by_the_query(compiled: bool) -> None:
+    """An account is marked where any of its scopes can be liquidated; a bankrupt scope is none, its others are."""
+    store, clock = velocity_crowd()
+    result = sweep(tables(store, clock), compiled=compiled)
+    refused = {refusal.user: refusal.code for refusal in result.refusals}
+    found = verdicts(result)
+    assert [(refused.get(i), found[i].liquidatable) for i in range(USERS)] == [
+        scopes_by_query(store, clock, i) for i in range(USERS)
+    ]
+    assert {verdict.row for verdict in found if verdict.liquidatable} >= {CROSS, 0}
+    assert result.liquidatable == [i for i in range(USERS) if found[i].liquidatable]

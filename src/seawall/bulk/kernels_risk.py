@@ -1,7 +1,8 @@
 """The risk sweep: which of all accounts can be liquidated now, at the stored state, in either lane.
 
 What ``leave_or_refuse`` asks at the door of every liquidation, asked of everybody: Maintenance margin, not strict, with
-the liquidation buffer. Nothing of an account, a market or the state is changed. Source: liquidation.md §2, §3.
+the liquidation buffer. Velocity asks it of every scope of an account. Nothing of an account, a market or the state is
+changed. Source: liquidation.md §2, §3; velocity/liquidation.md §2, §5.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,25 +12,35 @@ from seawall.bulk.batch import Refusal, Tables, run
 from seawall.bulk.kernels import Outcome
 from seawall.bulk.loops import attempt, loop, restore, unfit
 from seawall.errors import ErrorCode, SettlementError
-from seawall.records import Record, i128, record, u128
+from seawall.records import Record, i8, i128, record, u128
 from seawall.rules.common.margin import can_exit_liquidation
 from seawall.rules.common.settlement import validate_user_open
 from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated
 from seawall.rules.drift.liquidation import calculate_liquidation_margin
-from seawall.state.enums import ORACLE_UNKNOWN
+from seawall.rules.velocity.isolated import CROSS
+from seawall.rules.velocity.margin import calculate_liquidation_margin as calculate_margin_by_scope
+from seawall.rules.velocity.margin import can_exit_liquidation as scope_can_exit_liquidation
+from seawall.rules.velocity.margin import meets_margin_requirement, scope_figures
+from seawall.rules.velocity.user_status import is_scope_bankrupt, is_scope_being_liquidated
+from seawall.state.enums import ORACLE_UNKNOWN, RULEBOOK_VELOCITY
 from seawall.state.exchange import State
 from seawall.state.facts import MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import User
+from seawall.state.user import POSITIONS, User
 
 
 @record
 class Verdict(Record):
-    """Whether an account can be liquidated, and its margin (quote 1e6). All 0 where it could not be judged."""
+    """Whether an account can be liquidated, and its margin (quote 1e6). All 0 where it could not be judged.
+
+    Velocity: the figures are those of the scope ``row`` (−1 cross margin): the first that can be liquidated, cross
+    margin where none can.
+    """
 
     liquidatable: bool
+    row: i8
     total_collateral: i128
     margin_requirement: u128
     margin_requirement_plus_buffer: u128
@@ -56,6 +67,30 @@ def judge(user: User, calculation: MarginCalculation, verdict: Verdict) -> None:
 
 
 @loop
+def is_scope_liquidatable(user: User, calculation: MarginCalculation, row: int) -> bool:
+    """Whether a scope can be liquidated; one that is bankrupt only a bankruptcy resolves."""
+    if is_scope_bankrupt(user, row):
+        return False
+    if is_scope_being_liquidated(user, row):
+        return not scope_can_exit_liquidation(calculation, row)
+    return not meets_margin_requirement(calculation, row)
+
+
+@loop
+def judge_scopes(user: User, calculation: MarginCalculation, verdict: Verdict) -> None:
+    """As ``judge``, of every scope: the verdict is that of the first that can be liquidated, else cross margin's."""
+    verdict.row = CROSS
+    for row in range(CROSS, POSITIONS):
+        if not verdict.liquidatable and is_scope_liquidatable(user, calculation, row):
+            verdict.liquidatable = True
+            verdict.row = row
+    collateral, _, requirement, with_buffer = scope_figures(calculation, verdict.row)
+    verdict.total_collateral = collateral
+    verdict.margin_requirement = requirement
+    verdict.margin_requirement_plus_buffer = with_buffer
+
+
+@loop
 def mark_liquidatable(
     users: list[User],
     outcomes: list[Outcome],
@@ -74,13 +109,22 @@ def mark_liquidatable(
         # every account is judged as if by an instruction of its own, which judges each oracle anew
         for j in range(len(oracles)):
             oracles[j].validity = ORACLE_UNKNOWN
-        error = attempt(validate_user_can_be_judged, users[i])
-        if error == 0:
-            error = attempt(
-                calculate_liquidation_margin, users[i], spot_markets, perp_markets, oracles, state, calculation
-            )
-        if error == 0:
-            error = attempt(judge, users[i], calculation, after_verdicts[i])
+        if state.rulebook == RULEBOOK_VELOCITY:
+            error = attempt(validate_user_open, users[i])
+            if error == 0:
+                error = attempt(
+                    calculate_margin_by_scope, users[i], spot_markets, perp_markets, oracles, state, calculation
+                )
+            if error == 0:
+                error = attempt(judge_scopes, users[i], calculation, after_verdicts[i])
+        else:
+            error = attempt(validate_user_can_be_judged, users[i])
+            if error == 0:
+                error = attempt(
+                    calculate_liquidation_margin, users[i], spot_markets, perp_markets, oracles, state, calculation
+                )
+            if error == 0:
+                error = attempt(judge, users[i], calculation, after_verdicts[i])
         if error == 0:
             error = unfit(after_verdicts[i])
             if error != 0:
