@@ -19,6 +19,7 @@ from seawall.instructions.insurance import (
     AddInsuranceFundStake,
     AdminRemoveInsuranceFundStake,
     DepositIntoInsuranceFund,
+    DepositIntoInsuranceFundStake,
     InitializeInsuranceFundStake,
     InitializeProtocolIfSharesTransferConfig,
     RequestRemoveInsuranceFundStake,
@@ -27,11 +28,13 @@ from seawall.instructions.insurance import (
     UpdateUserQuoteAssetInsuranceStake,
 )
 from seawall.instructions.venue_setup import InitializeUser
-from seawall.keys import key_from_text
+from seawall.keys import key_from_text, key_to_text
 from seawall.rules.velocity.insurance import calculate_if_shares_lost, deposit_amount_and_shares_for_if_stake
 
 PERIOD = 1_123_200
 """The default cooldown of 13 days."""
+
+SAM = key_from_text("@sam")
 
 WITHDRAW_PAUSED = 2
 MARKET_WITHDRAW_PAUSED = 8
@@ -152,6 +155,22 @@ def test_only_what_whole_shares_cost_is_taken(venue: InsuranceVenue) -> None:
     (limit,) = receipt.limits
     assert (limit.name, limit.value, limit.asked) == ("whole_shares", 2_000, 2_500)
     assert (venue.stake("@sue").cost_basis, staked(venue, "@sue")) == (2_000, 2_000)
+
+
+def test_an_administrator_can_pay_into_somebodys_stake(venue: InsuranceVenue) -> None:
+    venue.add("@sam", 1_000)
+    paid = DepositIntoInsuranceFundStake(authority="@sam", market_index=0, amount=500)
+    assert venue.refused(paid, "@sam") == "Unauthorized"
+    event = venue.ok(paid).events[-1][1]
+    assert (event["action"], event["amount"], event["user_authority"]) == ("AdminDeposit", 500, key_to_text(SAM))
+    assert (venue.stake("@sam").if_shares, venue.stake("@sam").cost_basis, staked(venue, "@sam")) == (
+        1_500,
+        1_500,
+        1_500,
+    )
+    venue.request("@sam", 10)
+    assert venue.refused(paid) == "IFWithdrawRequestInProgress"
+    assert InsuranceVenue().refused(paid) == "UnsupportedInstruction"
 
 
 def test_less_than_a_share_is_refused_and_what_would_pass_passes(venue: InsuranceVenue) -> None:

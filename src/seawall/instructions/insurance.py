@@ -17,7 +17,21 @@ class InitializeInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 class AddInsuranceFundStake(Instruction, frozen=True, kw_only=True):
     """Buy shares of a market's fund for ``amount`` tokens of the signer's wallet. Signer: the stake's authority.
 
-    Revenue that is due settles first. Source: insurance.md §4.2; ``if_staker.rs::handle_add_insurance_fund_stake``.
+    Revenue that is due settles first. Drift takes the whole amount; Velocity what the whole shares in it cost, and
+    refuses an amount below one share.
+    Source: insurance.md §4.2; velocity/insurance.md §4; ``if_staker.rs::handle_add_insurance_fund_stake``.
+    """
+
+    authority: Key
+    market_index: u16
+    amount: u64
+
+
+class DepositIntoInsuranceFundStake(Instruction, frozen=True, kw_only=True):
+    """Buy shares for the stake of an ``authority``, paid by the signer. Velocity only. Signer: an administrator.
+
+    As ``add_insurance_fund_stake`` in all else.
+    Source: insurance.md §10.2; velocity/insurance.md §4; ``if_staker.rs::handle_deposit_into_insurance_fund_stake``.
     """
 
     authority: Key
@@ -28,7 +42,8 @@ class AddInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 class RequestRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
     """Ask to remove ``amount`` tokens' worth of shares; the cooldown starts. Signer: the stake's authority.
 
-    Source: insurance.md §4.3; ``if_staker.rs::handle_request_remove_insurance_fund_stake``.
+    Velocity settles revenue that is due first, and refuses a request while withdraws are paused.
+    Source: insurance.md §4.3; velocity/insurance.md §5.1; ``if_staker.rs::handle_request_remove_insurance_fund_stake``.
     """
 
     authority: Key
@@ -39,7 +54,9 @@ class RequestRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 class CancelRequestRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
     """Take a request back, at the price of what the fund earned meanwhile. Signer: the stake's authority.
 
-    Source: insurance.md §4.4; ``if_staker.rs::handle_cancel_request_remove_insurance_fund_stake``.
+    Velocity settles revenue that is due first, and lets a sole staker keep everything.
+    Source: insurance.md §4.4; velocity/insurance.md §5.2;
+    ``if_staker.rs::handle_cancel_request_remove_insurance_fund_stake``.
     """
 
     authority: Key
@@ -49,7 +66,7 @@ class CancelRequestRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=Tr
 class RemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
     """Pay a request out after its cooldown, at most the value frozen then. Signer: the stake's authority.
 
-    Source: insurance.md §4.5; ``if_staker.rs::handle_remove_insurance_fund_stake``.
+    Source: insurance.md §4.5; velocity/insurance.md §5.3; ``if_staker.rs::handle_remove_insurance_fund_stake``.
     """
 
     authority: Key
@@ -57,9 +74,10 @@ class RemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 
 
 class UpdateUserQuoteAssetInsuranceStake(Instruction, frozen=True, kw_only=True):
-    """Refresh the value of an authority's quote stake in its statistics. Signer: that authority.
+    """Refresh the value of an authority's quote stake in its statistics. Signer: that authority (Velocity: anyone).
 
-    Source: insurance.md §4.6; ``keeper.rs::handle_update_user_quote_asset_insurance_stake``.
+    Source: insurance.md §4.6; velocity/insurance.md §1.3;
+    ``keeper.rs::handle_update_user_quote_asset_insurance_stake``.
     """
 
     authority: Key
@@ -107,8 +125,8 @@ class AdminRemoveInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 class DepositIntoInsuranceFund(Instruction, frozen=True, kw_only=True):
     """Give ``amount`` tokens to an insurance fund: a plain transfer into its vault, no shares.
 
-    Every share gains; while no shares exist, the protocol will own them. Signer: ``authority``, who pays.
-    Source: insurance.md §5.2.
+    Every share gains; while no shares exist, the protocol will own them (Velocity: they become ballast, which nobody
+    can withdraw). Signer: ``authority``, who pays. Source: insurance.md §5.2; velocity/insurance.md §2.
     """
 
     authority: Key
