@@ -60,13 +60,19 @@ def default_state(admin: bytes) -> State:
     return state
 
 
-def default_fee_structure(taker: tuple[int, ...], referrer_reward: int, referee_fee: int) -> FeeStructure:
-    """The program's default fees: taker fees in 1/100000 by tier, rebate 20/100000, filler 10 %."""
+def default_fee_structure(
+    taker: tuple[int, ...],
+    referrer_reward: int,
+    referee_fee: int,
+    rebate: tuple[int, int] = (20, 100_000),
+    epoch_bound: int = 4_000_000_000,
+) -> FeeStructure:
+    """A program's default fees: taker fees in 1/100000 by tier, rebate as a fraction, percentages, filler 10 %."""
     structure = FeeStructure(
         filler_reward_structure=OrderFillerRewardStructure(
             reward_numerator=10, reward_denominator=100, time_based_reward_lower_bound=10_000
         ),
-        referrer_reward_epoch_upper_bound=4_000_000_000,
+        referrer_reward_epoch_upper_bound=epoch_bound,
         flat_filler_fee=10_000,
     )
     for i in range(len(structure.fee_tiers)):
@@ -74,8 +80,8 @@ def default_fee_structure(taker: tuple[int, ...], referrer_reward: int, referee_
         structure.fee_tiers[i] = FeeTier(
             fee_numerator=taker[i] if used else 0,
             fee_denominator=100_000,
-            maker_rebate_numerator=20 if used else 0,
-            maker_rebate_denominator=100_000,
+            maker_rebate_numerator=rebate[0] if used else 0,
+            maker_rebate_denominator=rebate[1],
             referrer_reward_numerator=referrer_reward if used else 0,
             referrer_reward_denominator=100,
             referee_fee_numerator=referee_fee if used else 0,

@@ -5,6 +5,7 @@ from typing import Final
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_perp_market_valid, required
 from seawall.engine.handlers.administration import make_fee_structure
+from seawall.engine.handlers.venue_setup import default_fee_structure
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -12,7 +13,7 @@ from seawall.instructions.administration import FeeStructureParams, UpdatePerpFe
 from seawall.instructions.base import Instruction
 from seawall.instructions.parameters import UpdatePerpMarketTakerFeeAddon, UpdatePromoFeeTier
 from seawall.rules.velocity.market_validation import highest_populated_tier, validate_fee_structure
-from seawall.state.exchange import FeeStructure, FeeTier, OrderFillerRewardStructure
+from seawall.state.exchange import FeeStructure
 
 MAX_TAKER_FEE_ADDON: Final = 100
 """Tenths of a basis point. Source: velocity/protocol-fees-and-roles.md §5."""
@@ -23,26 +24,7 @@ _TAKER_FEES = (40, 30, 20, 20)
 
 def default_velocity_fee_structure() -> FeeStructure:
     """The perp fee schedule of a new Velocity venue; both percentages 0: the protocol has all that is left."""
-    structure = FeeStructure(
-        filler_reward_structure=OrderFillerRewardStructure(
-            reward_numerator=10, reward_denominator=100, time_based_reward_lower_bound=10_000
-        ),
-        referrer_reward_epoch_upper_bound=150_000_000_000,
-        flat_filler_fee=10_000,
-    )
-    for i in range(len(structure.fee_tiers)):
-        used = i < len(_TAKER_FEES)
-        structure.fee_tiers[i] = FeeTier(
-            fee_numerator=_TAKER_FEES[i] if used else 0,
-            fee_denominator=100_000,
-            maker_rebate_numerator=25 if used else 0,
-            maker_rebate_denominator=1_000_000,
-            referrer_reward_numerator=15 if used else 0,
-            referrer_reward_denominator=100,
-            referee_fee_numerator=5 if used else 0,
-            referee_fee_denominator=100,
-        )
-    return structure
+    return default_fee_structure(_TAKER_FEES, 15, 5, rebate=(25, 1_000_000), epoch_bound=150_000_000_000)
 
 
 # --- setters ---------------------------------------------------------------------------------------------------
