@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.insurance import stake_value, stakers_own_no_more_than_the_fund
 
 from seawall.errors import ErrorCode, SettlementError
 from seawall.rules.common.insurance_shares import (
@@ -420,21 +421,13 @@ class FundLife(RuleBasedStateMachine):
 
     def value(self, who: int) -> int:
         """What a stake is worth, in the fund's base after a rebase."""
-        fund, stake = self.market.insurance_fund.copy(), self.stakes[who].copy()
-        apply_rebase_to_insurance_fund(self.nav, fund)
-        apply_rebase_to_insurance_fund_stake(stake, fund)
-        return if_shares_to_vault_amount(stake.if_shares, fund.total_shares, self.nav)
+        return stake_value(self.stakes[who], self.market.insurance_fund, self.nav)
 
     @invariant()
     def e1_stakers_never_own_more_than_the_fund(self) -> None:
         """Σ stakes ≤ user_shares ≤ total_shares, each in the fund's base; so all values together fit the fund."""
-        if not hasattr(self, "market"):
-            return
-        fund = self.market.insurance_fund
-        assert fund.user_shares <= fund.total_shares
-        owned = sum(stake.if_shares // 10 ** (fund.shares_base - stake.if_base) for stake in self.stakes)
-        assert owned <= fund.user_shares
-        assert sum(self.value(who) for who in range(PEOPLE)) <= self.nav
+        if hasattr(self, "market"):
+            stakers_own_no_more_than_the_fund(self.stakes, self.market.insurance_fund, self.nav)
 
     @invariant()
     def the_spot_vault_covers_its_claims(self) -> None:

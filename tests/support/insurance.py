@@ -20,6 +20,11 @@ from seawall.instructions.markets import InitializeSpotMarket
 from seawall.instructions.venue_setup import Initialize, InitializeUser
 from seawall.keys import key_from_text
 from seawall.records import Record
+from seawall.rules.common.insurance_shares import (
+    apply_rebase_to_insurance_fund,
+    apply_rebase_to_insurance_fund_stake,
+    if_shares_to_vault_amount,
+)
 from seawall.state.insurance import InsuranceFundStake
 from seawall.state.spot_market import InsuranceFund, SpotMarket, Vaults
 from support.conserved import Watch
@@ -150,3 +155,19 @@ class InsuranceVenue:
     def query(self) -> tuple[Store, Clock]:
         """What a question is asked of: the tables, and the time."""
         return self.machine.store, Clock.at(self.now)
+
+
+def stake_value(stake: InsuranceFundStake, fund: InsuranceFund, value: int) -> int:
+    """What a stake is worth in a fund worth ``value``, both rebased. Changes neither."""
+    fund, stake = fund.copy(), stake.copy()
+    apply_rebase_to_insurance_fund(value, fund)
+    apply_rebase_to_insurance_fund_stake(stake, fund)
+    return if_shares_to_vault_amount(stake.if_shares, fund.total_shares, value)
+
+
+def stakers_own_no_more_than_the_fund(stakes: list[InsuranceFundStake], fund: InsuranceFund, value: int) -> None:
+    """Σ stakes ≤ user_shares ≤ total_shares, each in the fund's base; so all values together fit the fund's."""
+    assert fund.user_shares <= fund.total_shares
+    owned = sum(stake.if_shares // 10 ** (fund.shares_base - stake.if_base) for stake in stakes)
+    assert owned <= fund.user_shares
+    assert sum(stake_value(stake, fund, value) for stake in stakes) <= value
