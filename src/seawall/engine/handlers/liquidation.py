@@ -1,6 +1,6 @@
 """Liquidations: a liquidator takes over what an account can no longer bear."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,14 @@ from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import emit_funding_payment
 from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.liquidation_record import emit_liquidation
-from seawall.engine.handlers.liquidation_refusals import AnyLiquidation, Liquidation, explain_liquidation, note_limits
+from seawall.engine.handlers.liquidation_refusals import (
+    AnyLiquidation,
+    LimitedLiquidation,
+    Liquidation,
+    explain_liquidation,
+    note_limits,
+    spot_indices,
+)
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -29,7 +36,7 @@ from seawall.rules.common.user_status import enter_liquidation, is_bankrupt, is_
 from seawall.rules.drift.liquidation_perp import liquidate_perp
 from seawall.rules.drift.liquidation_pnl import liquidate_borrow_for_perp_pnl, liquidate_perp_pnl_for_deposit
 from seawall.rules.drift.liquidation_spot import liquidate_spot
-from seawall.state.enums import EXCHANGE_LIQ_PAUSED, LONG, SHORT, PositionDirection
+from seawall.state.enums import EXCHANGE_LIQ_PAUSED, LONG, RULEBOOK_VELOCITY, SHORT, PositionDirection
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, LiquidationFacts, MarginCalculation
 from seawall.state.user import PerpPosition, SpotPosition, User
 
@@ -37,12 +44,41 @@ from seawall.state.user import PerpPosition, SpotPosition, User
 
 
 def take_over_perp(tx: Transaction, ix: LiquidatePerp) -> None:
-    """Take over part of a perp position.
+    """Take over part of a perp position. Errors: those of ``perform_perp`` and of the rule ``liquidate_perp``."""
+    perform_perp(tx, ix, liquidate_perp)
 
-    Errors: those of ``_open``, ``UnableToLoadAccountLoader`` for two accounts of one authority (the program cannot load
-    their statistics twice), those of the rule ``liquidate_perp``.
+
+def take_over_borrow(tx: Transaction, ix: LiquidateSpot) -> None:
+    """Take over part of a borrow for a deposit. Errors: those of ``open_liquidation`` and of ``liquidate_spot``."""
+    perform_spot(tx, ix, liquidate_spot)
+
+
+def take_over_borrow_for_profit(tx: Transaction, ix: LiquidateBorrowForPerpPnl) -> None:
+    """Take over part of a borrow for a profit.
+
+    Errors: those of ``open_liquidation`` and of the rule ``liquidate_borrow_for_perp_pnl``.
     """
-    job = _open(tx, ix)
+    perform_borrow_for_profit(tx, ix, liquidate_borrow_for_perp_pnl)
+
+
+def take_over_loss(tx: Transaction, ix: LiquidatePerpPnlForDeposit) -> None:
+    """Take over part of a loss for a deposit.
+
+    Errors: those of ``open_liquidation`` and of the rule ``liquidate_perp_pnl_for_deposit``.
+    """
+    perform_loss_for_deposit(tx, ix, liquidate_perp_pnl_for_deposit)
+
+
+# --- alike in both rulebooks but for the rule ------------------------------------------------------------------
+
+
+def perform_perp(tx: Transaction, ix: LiquidatePerp, rule: Callable[..., None]) -> None:
+    """The records, the rule, the events.
+
+    Errors: those of ``open_liquidation``, ``UnableToLoadAccountLoader`` for two accounts of one authority (the program
+    cannot load their statistics twice), those of ``rule``.
+    """
+    job = open_liquidation(tx, ix)
     user, liquidator = job.user, job.liquidator
     if user.authority == liquidator.authority:
         raise SettlementError(
@@ -53,20 +89,20 @@ def take_over_perp(tx: Transaction, ix: LiquidatePerp) -> None:
     user_stats, liquidator_stats = tx.write_user_stats(user.authority), tx.write_user_stats(liquidator.authority)
     tx.write_perp_market(ix.market_index)
     funding = FundingPaymentFacts(), FundingPaymentFacts()
-    resting = _resting_orders(user)
-    with _explained(job):
-        liquidate_perp(
+    resting = resting_orders(user)
+    with explained(job):
+        rule(
             user, user_stats, liquidator, liquidator_stats, ix.market_index, ix.liquidator_max_base_asset_amount,
-            _limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, *funding,
+            limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, *funding,
             job.calculation, job.facts,
         )  # fmt: skip
     emit_funding_payment(tx, user, funding[0])
     emit_funding_payment(tx, liquidator, funding[1])
-    _emit_cancelled_orders(job, resting)
+    emit_cancelled_orders(job, resting)
     facts = job.facts
     if facts.base_asset_amount != 0:
         _emit_fill(job, ix.market_index)
-    _emit_record(
+    emit_record(
         job,
         market_index=ix.market_index,
         oracle_price=facts.oracle_price,
@@ -74,28 +110,28 @@ def take_over_perp(tx: Transaction, ix: LiquidatePerp) -> None:
         quote_asset_amount=facts.quote_asset_amount,
         fill_record_id=facts.fill_record_id,
         liquidator_fee=facts.liquidator_fee,
-        if_fee=facts.if_fee,
+        **fees_of(job),
     )
 
 
-def take_over_borrow(tx: Transaction, ix: LiquidateSpot) -> None:
-    """Take over part of a borrow for a deposit. Errors: those of ``_open`` and of the rule ``liquidate_spot``."""
-    job = _open(tx, ix)
+def perform_spot(tx: Transaction, ix: LiquidateSpot, rule: Callable[..., None]) -> None:
+    """The records, the rule, the events. Errors: those of ``open_liquidation`` and of ``rule``."""
+    job = open_liquidation(tx, ix)
     tx.write_spot_market(ix.asset_market_index)
     tx.write_spot_market(ix.liability_market_index)
     interest = InterestFacts(), InterestFacts()
-    resting = _resting_orders(job.user)
-    with _explained(job):
-        liquidate_spot(
+    resting = resting_orders(job.user)
+    with explained(job):
+        rule(
             job.user, job.liquidator, ix.asset_market_index, ix.liability_market_index,
-            ix.liquidator_max_liability_transfer, _limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles,
+            ix.liquidator_max_liability_transfer, limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles,
             tx.state, tx.now, tx.slot, *interest, job.calculation, job.facts,
         )  # fmt: skip
     emit_interest(tx, interest[0])
     emit_interest(tx, interest[1])
-    _emit_cancelled_orders(job, resting)
+    emit_cancelled_orders(job, resting)
     facts = job.facts
-    _emit_record(
+    emit_record(
         job,
         asset_market_index=ix.asset_market_index,
         asset_price=facts.asset_price,
@@ -103,32 +139,29 @@ def take_over_borrow(tx: Transaction, ix: LiquidateSpot) -> None:
         liability_market_index=ix.liability_market_index,
         liability_price=facts.liability_price,
         liability_transfer=facts.liability_transfer,
-        if_fee=facts.if_fee,
+        **fees_of(job),
     )
 
 
-def take_over_borrow_for_profit(tx: Transaction, ix: LiquidateBorrowForPerpPnl) -> None:
-    """Take over part of a borrow for a profit.
-
-    Errors: those of ``_open`` and of the rule ``liquidate_borrow_for_perp_pnl``.
-    """
-    job = _open(tx, ix)
+def perform_borrow_for_profit(tx: Transaction, ix: LiquidateBorrowForPerpPnl, rule: Callable[..., None]) -> None:
+    """The records, the rule, the events. Errors: those of ``open_liquidation`` and of ``rule``."""
+    job = open_liquidation(tx, ix)
     tx.write_perp_market(ix.perp_market_index)
     tx.write_spot_market(ix.spot_market_index)
     funding, interest = (FundingPaymentFacts(), FundingPaymentFacts()), InterestFacts()
-    resting = _resting_orders(job.user)
-    with _explained(job):
-        liquidate_borrow_for_perp_pnl(
+    resting = resting_orders(job.user)
+    with explained(job):
+        rule(
             job.user, job.liquidator, ix.perp_market_index, ix.spot_market_index,
-            ix.liquidator_max_liability_transfer, _limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles,
+            ix.liquidator_max_liability_transfer, limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles,
             tx.state, tx.now, tx.slot, *funding, interest, job.calculation, job.facts,
         )  # fmt: skip
     emit_funding_payment(tx, job.user, funding[0])
     emit_funding_payment(tx, job.liquidator, funding[1])
     emit_interest(tx, interest)
-    _emit_cancelled_orders(job, resting)
+    emit_cancelled_orders(job, resting)
     facts = job.facts
-    _emit_record(
+    emit_record(
         job,
         perp_market_index=ix.perp_market_index,
         market_oracle_price=facts.oracle_price,
@@ -139,28 +172,25 @@ def take_over_borrow_for_profit(tx: Transaction, ix: LiquidateBorrowForPerpPnl) 
     )
 
 
-def take_over_loss(tx: Transaction, ix: LiquidatePerpPnlForDeposit) -> None:
-    """Take over part of a loss for a deposit.
-
-    Errors: those of ``_open`` and of the rule ``liquidate_perp_pnl_for_deposit``.
-    """
-    job = _open(tx, ix)
+def perform_loss_for_deposit(tx: Transaction, ix: LiquidatePerpPnlForDeposit, rule: Callable[..., None]) -> None:
+    """The records, the rule, the events. Errors: those of ``open_liquidation`` and of ``rule``."""
+    job = open_liquidation(tx, ix)
     tx.write_perp_market(ix.perp_market_index)
     tx.write_spot_market(ix.spot_market_index)
     funding, interest = (FundingPaymentFacts(), FundingPaymentFacts()), InterestFacts()
-    resting = _resting_orders(job.user)
-    with _explained(job):
-        liquidate_perp_pnl_for_deposit(
+    resting = resting_orders(job.user)
+    with explained(job):
+        rule(
             job.user, job.liquidator, ix.perp_market_index, ix.spot_market_index, ix.liquidator_max_pnl_transfer,
-            _limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, *funding,
+            limit_price(ix), tx.spot_markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, *funding,
             interest, job.calculation, job.facts,
         )  # fmt: skip
     emit_funding_payment(tx, job.user, funding[0])
     emit_funding_payment(tx, job.liquidator, funding[1])
     emit_interest(tx, interest)
-    _emit_cancelled_orders(job, resting)
+    emit_cancelled_orders(job, resting)
     facts = job.facts
-    _emit_record(
+    emit_record(
         job,
         perp_market_index=ix.perp_market_index,
         market_oracle_price=facts.oracle_price,
@@ -174,8 +204,11 @@ def take_over_loss(tx: Transaction, ix: LiquidatePerpPnlForDeposit) -> None:
 # --- shared by all ---------------------------------------------------------------------------------------------
 
 
-def _open(tx: Transaction, ix: AnyLiquidation) -> Liquidation:
-    """The gates and the two accounts. ``ExchangePaused``, ``UserCantLiquidateThemself``, ``Unauthorized``."""
+def open_liquidation(tx: Transaction, ix: AnyLiquidation, *, by_admin: bool = False) -> Liquidation:
+    """The gates and the two accounts. ``ExchangePaused``, ``UserCantLiquidateThemself``, ``Unauthorized``.
+
+    ``by_admin``: the administrator signs, who runs the order book.
+    """
     require_not_paused(tx, EXCHANGE_LIQ_PAUSED)
     if tx.user_index(ix.user) == tx.user_index(ix.liquidator):
         raise SettlementError(
@@ -183,13 +216,19 @@ def _open(tx: Transaction, ix: AnyLiquidation) -> Liquidation:
             "user and liquidator are the same account",
             "a liquidator of another authority",
         )
-    tx.require_authority_or_delegate(tx.user(ix.liquidator))
+    if by_admin:
+        tx.require_admin()
+    else:
+        tx.require_authority_or_delegate(tx.user(ix.liquidator))
     user, liquidator = tx.write_user(ix.user), tx.write_user(ix.liquidator)
-    return Liquidation(tx, ix, user, liquidator, MarginCalculation(), LiquidationFacts())
+    twaps = {
+        index: tx.spot_market(index).historical_oracle_data.last_oracle_price_twap_5min for index in spot_indices(ix)
+    }
+    return Liquidation(tx, ix, user, liquidator, MarginCalculation(), LiquidationFacts(), twaps)
 
 
 @contextmanager
-def _explained(job: Liquidation) -> Iterator[None]:
+def explained(job: Liquidation) -> Iterator[None]:
     """A refusal says why, in numbers; a liquidation that passes says what limited it."""
     try:
         yield
@@ -200,20 +239,21 @@ def _explained(job: Liquidation) -> Iterator[None]:
     note_limits(job)
 
 
-def _limit_price(ix: AnyLiquidation) -> int:
+def limit_price(ix: LimitedLiquidation) -> int:
+    """The liquidator's limit as the rules take it."""
     return NO_LIMIT_PRICE if ix.limit_price is None else ix.limit_price
 
 
 # --- events ----------------------------------------------------------------------------------------------------
 
 
-def _resting_orders(user: User) -> list[PerpPosition | SpotPosition]:
+def resting_orders(user: User) -> list[PerpPosition | SpotPosition]:
     """The user's positions in which orders rest, perp positions first."""
     positions: list[PerpPosition | SpotPosition] = [*user.perp_positions, *user.spot_positions]
     return [position for position in positions if position.open_orders != 0]
 
 
-def _emit_cancelled_orders(job: Liquidation, resting: list[PerpPosition | SpotPosition]) -> None:
+def emit_cancelled_orders(job: Liquidation, resting: list[PerpPosition | SpotPosition]) -> None:
     """OrderActionRecord for each position whose orders left the book, all at once: the venue knows the orders."""
     for position in resting:
         if position.open_orders == 0:
@@ -239,7 +279,7 @@ def _emit_fill(job: Liquidation, market_index: int) -> None:
         fill_record_id=facts.fill_record_id,
         base_asset_amount_filled=abs(facts.base_asset_amount),
         quote_asset_amount_filled=abs(facts.quote_asset_amount),
-        taker_fee=facts.liquidator_fee + facts.if_fee,
+        taker_fee=facts.liquidator_fee + facts.if_fee + facts.protocol_fee,
         maker_fee=-facts.liquidator_fee,
         taker=key_to_text(job.user.address),
         taker_order_direction=PositionDirection(directions[0]).name,
@@ -283,30 +323,39 @@ _ORDER_ACTION_FIELDS = (
 )
 
 
-def _emit_record(job: Liquidation, **fields: Any) -> None:
+def emit_record(job: Liquidation, **fields: Any) -> None:
     """LiquidationRecord with the part of this instruction, where the rule asked for it."""
     facts = job.facts
     if not facts.recorded:
         return
     first = MarginCalculation(margin_requirement=facts.margin_requirement, total_collateral=facts.total_collateral)
+    velocity = job.tx.state.rulebook == RULEBOOK_VELOCITY
     emit_liquidation(
         job.tx,
-        job.ix.ix,
+        job.part,
         job.user,
         job.liquidator,
         first,
         facts.liquidation_id,
         bankrupt=facts.bankrupt,
         margin_freed=facts.margin_freed,
+        bit_flags=int(facts.isolated) if velocity else None,
         **fields,
     )
+
+
+def fees_of(job: Liquidation) -> dict[str, int]:
+    """What insurance, and under Velocity the protocol, were paid, as LiquidationRecord tells it."""
+    if job.tx.state.rulebook == RULEBOOK_VELOCITY:
+        return {"if_fee": job.facts.if_fee, "protocol_fee": job.facts.protocol_fee}
+    return {"if_fee": job.facts.if_fee}
 
 
 def set_being_liquidated(tx: Transaction, ix: SetUserStatusToBeingLiquidated) -> None:
     """Enter liquidation. Errors: ``UnsupportedInstruction``, ``ExchangePaused``, ``UserBankrupt``,
     ``UserIsBeingLiquidated``, those of a margin calculation, ``SufficientCollateral``.
     """
-    user = _flagged_account(tx, ix.user)
+    user = account_to_flag(tx, ix.user)
     if is_being_liquidated(user):
         raise SettlementError(ErrorCode.UserIsBeingLiquidated)
     if meets_maintenance_margin_requirement(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state):
@@ -318,13 +367,14 @@ def clear_being_liquidated(tx: Transaction, ix: ClearUserStatusBeingLiquidated) 
     """Leave liquidation. Errors: ``UnsupportedInstruction``, ``ExchangePaused``, ``UserBankrupt``,
     ``SufficientCollateral`` for an account that is in none, those of a margin calculation, ``UserIsBeingLiquidated``.
     """
-    user = _flagged_account(tx, ix.user)
+    user = account_to_flag(tx, ix.user)
     if not is_being_liquidated(user):
         raise SettlementError(ErrorCode.SufficientCollateral, "the account is not being liquidated")
     validate_user_not_being_liquidated(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
 
 
-def _flagged_account(tx: Transaction, ref: str) -> User:
+def account_to_flag(tx: Transaction, ref: str) -> User:
+    """The account whose status is asked for: ``UnsupportedInstruction``, ``ExchangePaused``, ``UserBankrupt``."""
     if not tx.config.liquidation_status_cranks:
         raise SettlementError(
             ErrorCode.UnsupportedInstruction,

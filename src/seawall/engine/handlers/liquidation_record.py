@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from seawall.engine.transaction import Transaction
 from seawall.keys import key_to_text
-from seawall.state.facts import MarginCalculation
+from seawall.state.enums import RULEBOOK_VELOCITY
+from seawall.state.facts import IsolatedMargin, MarginCalculation
 from seawall.state.user import User
 
 _PARTS: Final[dict[str, dict[str, Any]]] = {
@@ -62,24 +63,44 @@ _PARTS: Final[dict[str, dict[str, Any]]] = {
 }
 """The parts with their defaults, in the program's order. ``liquidation_type`` is a part's name in camel case."""
 
+_VELOCITY_PARTS: Final[dict[str, dict[str, Any]]] = {
+    **_PARTS,
+    "liquidate_perp": {
+        **{name: default for name, default in _PARTS["liquidate_perp"].items() if name != "lp_shares"},
+        "protocol_fee": 0,
+    },
+    "liquidate_spot": {**_PARTS["liquidate_spot"], "protocol_fee": 0},
+}
+"""Velocity's: the protocol's fees, no LP shares."""
+
+
+def _parts_of(tx: Transaction) -> dict[str, dict[str, Any]]:
+    return _VELOCITY_PARTS if tx.state.rulebook == RULEBOOK_VELOCITY else _PARTS
+
 
 def emit_liquidation(
     tx: Transaction,
     part: str,
     user: User,
     liquidator: User,
-    calculation: MarginCalculation,
+    calculation: MarginCalculation | IsolatedMargin,
     liquidation_id: int,
     *,
     bankrupt: bool,
     margin_freed: int = 0,
     canceled_order_ids: tuple[int, ...] = (),
+    bit_flags: int | None = None,
     **fields: Any,
 ) -> None:
-    """LiquidationRecord whose ``part`` (e.g. ``perp_bankruptcy``) has ``fields``, the other parts their defaults."""
-    if part not in _PARTS or not fields.keys() <= _PARTS[part].keys():
+    """LiquidationRecord whose ``part`` (e.g. ``perp_bankruptcy``) has ``fields``, the other parts their defaults.
+
+    ``bit_flags`` is Velocity's: 1 for an isolated position, whose own margin ``calculation`` then is.
+    """
+    defaults = _parts_of(tx)
+    if part not in defaults or not fields.keys() <= defaults[part].keys():
         raise KeyError(f"{part} has no fields {sorted(fields)}")
-    parts = {name: {**default, **fields} if name == part else dict(default) for name, default in _PARTS.items()}
+    parts = {name: {**default, **fields} if name == part else dict(default) for name, default in defaults.items()}
+    flags = {} if bit_flags is None else {"bit_flags": bit_flags}
     tx.emit(
         "LiquidationRecord",
         ts=tx.now,
@@ -93,4 +114,5 @@ def emit_liquidation(
         bankrupt=bankrupt,
         canceled_order_ids=list(canceled_order_ids),
         **parts,
+        **flags,
     )

@@ -18,6 +18,7 @@ from seawall.rules.common.liquidation_math import (
     part_to_liquidate,
 )
 from seawall.rules.common.liquidation_steps import POSITIONS, cancel_all_orders, cancel_perp_orders
+from seawall.rules.common.margin import meets_initial_margin_requirement
 from seawall.rules.common.oracles import (
     ACTION_LIQUIDATE,
     ACTION_MARGIN_CALC,
@@ -35,7 +36,6 @@ from seawall.rules.velocity.margin import (
     calculate_liquidation_margin,
     can_exit_liquidation,
     margin_shortage,
-    meets_initial_margin_requirement,
     meets_margin_requirement,
     scope_figures,
 )

@@ -33,6 +33,7 @@ from seawall.rules.common.liquidation_steps import (
     tokens_to_liquidate,
     transfer_pnl,
 )
+from seawall.rules.common.margin import meets_initial_margin_requirement
 from seawall.rules.common.perp_positions import force_get_perp_position_index, get_perp_position_index, is_isolated
 from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
 from seawall.rules.common.token_values import get_token_value
@@ -58,7 +59,6 @@ from seawall.rules.velocity.margin import (
     calculate_liquidation_margin,
     can_exit_liquidation,
     margin_shortage,
-    meets_initial_margin_requirement,
 )
 from seawall.rules.velocity.user_status import CROSS, enter_liquidation, exit_liquidation
 from seawall.state.enums import BORROW, DEPOSIT, STATUS_SETTLEMENT
