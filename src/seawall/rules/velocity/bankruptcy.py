@@ -167,7 +167,8 @@ def claw_back_provision(market: PerpMarket, spot_market: SpotMarket, facts: Bank
 def socialize_perp_loss(market: PerpMarket, facts: BankruptcyFacts) -> None:
     """Both sides bear the rest in proportion to their base, at their next funding settlement; the AMM does not.
 
-    Where nothing is left open interest is not asked for. ``CantResolvePerpBankruptcy``.
+    Where nothing is left open interest is not asked for. ``CantResolvePerpBankruptcy``, ``CastingFailure`` where the
+    rates leave i64.
     Source: velocity/solvency.md §5.2 L.
     """
     paid = facts.pending_if_payment + facts.insurance_payment + facts.untokenized_payment + facts.fee_pool_payment
@@ -260,7 +261,7 @@ def resolve_perp_bankruptcy(
     Where the estate turns out to have something to seize, or pays all itself, nobody else pays (``facts.outcome``). In
     order: ``UserNotBankrupt``, ``UserBankrupt``, ``UserIsBeingLiquidated``, ``InvalidLiquidation`` (paused),
     ``UserHasNoPositionInMarket``, ``InvalidPerpPositionToLiquidate`` (no debt), the margin's, ``MathError``,
-    ``CantResolvePerpBankruptcy``. Source: velocity/solvency.md §5.2;
+    ``CantResolvePerpBankruptcy``, ``CastingFailure``. Source: velocity/solvency.md §5.2;
     ``controller/liquidation/perp_bankruptcy.rs::resolve_perp_bankruptcy``.
     """
     facts.row = scope_of(user, market_index)
