@@ -156,11 +156,18 @@ class UpdateSpotFeeStructure(Instruction, frozen=True, kw_only=True):
 
 
 class UpdateSpotMarketIfFactor(Instruction, frozen=True, kw_only=True):
-    """Set the insurance part of interest, and the stakers' part of it (1e6): user ≤ total ≤ 1."""
+    """Set what is carved out of deposit interest (1e6). Signer: admin.
+
+    Drift: the insurance part and the stakers' part of it, ``user_if_factor`` ≤ ``total_if_factor`` ≤ 1. Velocity: the
+    insurance fund's and the protocol's part, ``if_fee_factor`` + ``protocol_fee_factor`` < 1. Both of a rulebook's pair
+    must be given, and none of the other's. Source: insurance.md §8; velocity/balances.md §14.
+    """
 
     spot_market_index: u16
-    user_if_factor: u32
-    total_if_factor: u32
+    user_if_factor: u32 | None = None
+    total_if_factor: u32 | None = None
+    if_fee_factor: u32 | None = None
+    protocol_fee_factor: u32 | None = None
 
 
 class UpdateSpotMarketRevenueSettlePeriod(Instruction, frozen=True, kw_only=True):

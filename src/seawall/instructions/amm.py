@@ -66,17 +66,6 @@ class UpdateK(Instruction, frozen=True, kw_only=True):
     sqrt_k: u128
 
 
-class UpdatePerpMarketAmmSummaryStats(Instruction, frozen=True, kw_only=True):
-    """Set the AMM's equity to what the market's pools hold beyond all claims at the oracle price.
-
-    ``net_unsettled_funding_pnl`` (quote 1e6) replaces the market's first, where it is given. Signer: AmmCrank.
-    Source: velocity/amm-and-funding.md §9; ``vlp/amm/admin.rs``.
-    """
-
-    market_index: u16
-    net_unsettled_funding_pnl: i64 | None = None
-
-
 class UpdateMmOracle(Instruction, frozen=True, kw_only=True):
     """Write the market maker's price (1e6, 0 removes it) of a perp market, and where it stands in the maker's sequence.
 

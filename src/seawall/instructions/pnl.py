@@ -81,10 +81,11 @@ class UpdatePerpMarketPnlPool(Instruction, frozen=True, kw_only=True):
 
 
 class UpdatePerpMarketAmmSummaryStats(Instruction, frozen=True, kw_only=True):
-    """Correct what the AMM is booked to have earned (quote 1e6). Signer: admin.
+    """Correct what the AMM is booked to have earned (quote 1e6). Signer: admin (Velocity: hot key AmmCrank).
 
     ``net_unsettled_funding_pnl`` replaces the stored figure if given; ``update_amm_summary_stats`` sets the earnings to
-    what both pools hold beyond the users' net P&L at the oracle price. Source: instructions.md §2.8;
+    what both pools hold beyond the users' net P&L at the oracle price; Velocity does so whatever it says, less what is
+    pending. Source: instructions.md §2.8; velocity/amm-and-funding.md §9;
     ``handle_update_perp_market_amm_summary_stats``.
     """
 

@@ -4,18 +4,6 @@ from seawall.instructions.base import Instruction
 from seawall.records import u16, u32, u64
 
 
-class UpdateSpotMarketInterestFactors(Instruction, frozen=True, kw_only=True):
-    """Set the insurance fund's and the protocol's part of deposit interest (1e6), less than 1 together.
-
-    They hold for the whole span since the last accrual. The program's ``update_spot_market_if_factor``, whose name
-    Drift's factors have here. Source: velocity/balances.md §14.
-    """
-
-    market_index: u16
-    if_factor: u32
-    protocol_factor: u32
-
-
 class UpdateSpotMarketMaxTokenBorrows(Instruction, frozen=True, kw_only=True):
     """Set the part of the deposit cap that may be lent out (1e4; 0: no limit). Source: velocity/balances.md §14."""
 

@@ -10,28 +10,42 @@ liquidates nothing and resolves nothing in those hours; everything else goes on.
 
 from collections.abc import Iterator
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from seawall.engine.machine import Request
 from seawall.engine.receipts import Clock
 from seawall.engine.venue import Venue
 from seawall.instructions.administration import (
+    FeeStructureParams,
+    FeeTierParams,
+    FillerRewardParams,
     UpdatePerpAuctionDuration,
+    UpdatePerpFeeStructure,
     UpdatePerpMarketMaxImbalances,
+    UpdateSpotMarketIfFactor,
     UpdateSpotMarketRevenueSettlePeriod,
 )
-from seawall.instructions.amm import UpdateFundingRate
+from seawall.instructions.amm import UpdateAmms, UpdateFundingRate
 from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import Deposit, Withdraw
 from seawall.instructions.insurance import AddInsuranceFundStake, InitializeInsuranceFundStake
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.markets import InitializePerpMarket, InitializeSpotMarket
+from seawall.instructions.parameters import UpdatePerpMarketFeePoolBufferTarget
 from seawall.instructions.perp_fills import AmmFill, MatchFill, PlaceAndTakePerpOrder, ReservePerpOrder
+from seawall.instructions.protocol_fees import (
+    SweepPerpMarketFees,
+    WithdrawProtocolFeesPerp,
+    WithdrawProtocolFeesSpot,
+)
 from seawall.instructions.revenue import SettleRevenueToInsuranceFund
+from seawall.instructions.roles import UpdateHotAdmin, UpdateProtocolFeeRecipient
 from seawall.instructions.venue_setup import AddOracle, FundWallet, Initialize, InitializeUser, PostOraclePrice
 from seawall.lab.keeper import Accounts, Batches, Keeper
 from seawall.lab.prices import AVAX_LUNA_WEEK, Round, bundled_rounds
+from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.user_status import is_being_liquidated
+from seawall.state.enums import DEPOSIT
 
 ADMIN: Final = "@admin"
 KEEPER: Final = "@keeper"
@@ -56,6 +70,21 @@ SETTLEMENTS: Final = 6
 LARGEST_TRADE: Final = 400 * AVAX_UNIT
 SMALLEST_STAKE: Final = 100 * USDC_UNIT
 """Collateral that a leveraged trader needs to go on."""
+
+
+Rulebook = Literal["drift", "velocity"]
+
+AMM_FEE_PERCENT: Final = 25
+IF_FEE_PERCENT: Final = 25
+"""Velocity's split of a fill's remainder: the protocol keeps the other half."""
+
+FEE_BUFFER: Final = 2_000 * USDC_UNIT
+"""What Velocity's sweep leaves in the P&L pool before insurance and the AMM are served."""
+
+TREASURY: Final = "@treasury"
+"""Where Velocity's protocol fees go; the key that may withdraw them is ``FEE_KEY``."""
+
+FEE_KEY: Final = "@fee-key"
 
 
 class Group(NamedTuple):
@@ -99,8 +128,9 @@ class Person(NamedTuple):
 class LunaWeek:
     """The scenario. ``genesis`` sets the venue up; ``round`` is what everybody does at an oracle round."""
 
-    def __init__(self, seed: int = 20_220_507) -> None:
+    def __init__(self, seed: int = 20_220_507, rulebook: Rulebook = "drift") -> None:
         self.random = Random(seed)
+        self.rulebook: Rulebook = rulebook
         self.rounds: list[Round] = list(bundled_rounds(AVAX_LUNA_WEEK))
         self.people = [person for group in GROUPS for person in self._people_of(group)]
         self.traders = [p for p in self.people if p.group in ("long", "leveraged", "short")]
@@ -142,7 +172,7 @@ class LunaWeek:
 
     def _exchange(self) -> Iterator[Instruction]:
         price = self.rounds[0].price
-        yield Initialize(name="LUNA week", admin=ADMIN, wallets_tracked=True)
+        yield Initialize(name="LUNA week", rulebook=self.rulebook, admin=ADMIN, wallets_tracked=True)
         yield UpdatePerpAuctionDuration(min_perp_auction_duration=0)
         yield AddOracle(name="AVAX", price=price, conf=price // 2_000)
         yield _spot_market("USDC", "quote", 6, (10_000, 10_000, 10_000, 10_000), 1_500_000 * USDC_UNIT)
@@ -175,6 +205,8 @@ class LunaWeek:
             max_revenue_withdraw_per_period=1_000 * USDC_UNIT,
             quote_max_insurance=20_000 * USDC_UNIT,
         )
+        if self.rulebook == "velocity":
+            yield from velocity_parameters()
 
     def _arrival(self, person: Person, clock: Clock) -> Iterator[Request]:
         for market, amount in ((USDC, person.usdc), (AVAX, person.avax)):
@@ -215,7 +247,7 @@ class LunaWeek:
         before = self.rounds[max(0, number - 20)].price
         traders = self.random.sample(self.traders, TRADES)
         trades = [request for trader in traders for request in self._trade(venue, trader, price, before, clock)]
-        yield [*arriving, self._post(price, clock), *trades]
+        yield [*arriving, *self._news(price, clock), *trades]
         if self.keeper_works(now):
             yield from self.keeper.liquidations(venue, clock)
             yield from self.keeper.trade_away(venue, clock, AVAX_PERP)
@@ -231,6 +263,13 @@ class LunaWeek:
     @staticmethod
     def _post(price: int, clock: Clock) -> Request:
         return Request(PostOraclePrice(oracle="AVAX", price=price, conf=price // 2_000), ADMIN, clock)
+
+    def _news(self, price: int, clock: Clock) -> list[Request]:
+        """The round's price; under Velocity the AMM is refreshed apart, before anybody settles or is liquidated."""
+        news = [self._post(price, clock)]
+        if self.rulebook == "velocity":
+            news.append(Request(UpdateAmms(market_indexes=[AVAX_PERP]), KEEPER, clock))
+        return news
 
     def _trade(self, venue: Venue, trader: Person, price: int, before: int, clock: Clock) -> Iterator[Request]:
         base = self.accounts.base(venue.store, trader.account, AVAX_PERP)
@@ -307,16 +346,60 @@ class LunaWeek:
 
     def _hourly(self, price: int, clock: Clock) -> Iterator[Request]:
         """The cranks. The last round's price holds until the next one, so the oracle posts it again first."""
-        yield self._post(price, clock)
+        yield from self._news(price, clock)
         yield Request(UpdateFundingRate(market_index=AVAX_PERP), KEEPER, clock)
+        if self.rulebook == "velocity":
+            yield Request(SweepPerpMarketFees(market_index=AVAX_PERP), KEEPER, clock)
         for market in (USDC, AVAX):
             yield Request(UpdateSpotMarketCumulativeInterest(market_index=market), KEEPER, clock)
             yield Request(SettleRevenueToInsuranceFund(spot_market_index=market), KEEPER, clock)
 
     def ending(self, venue: Venue) -> Batches:
-        """After the last price everybody settles once more."""
+        """After the last price everybody settles once more; under Velocity the protocol then takes what is its own."""
         clock = Clock.at(self.rounds[-1].unix_timestamp)
         yield self._settle(venue, clock, len(self._settling))
+        if self.rulebook == "velocity":
+            yield self._withdrawals(venue, clock)
+
+    @staticmethod
+    def _withdrawals(venue: Venue, clock: Clock) -> list[Request]:
+        """Sweep, then pay out every protocol fee pool that holds something."""
+        held = (1 << 63) - 1
+        asked: list[Instruction] = [WithdrawProtocolFeesPerp(market_index=AVAX_PERP, amount=held)]
+        for index, market in enumerate(venue.store.spot_markets.objects):
+            if get_token_amount(market.protocol_fee_pool.scaled_balance, market, DEPOSIT):
+                asked.append(WithdrawProtocolFeesSpot(market_index=index, amount=held))
+        sweep = Request(SweepPerpMarketFees(market_index=AVAX_PERP), KEEPER, clock)
+        return [sweep, *(Request(instruction, FEE_KEY, clock) for instruction in asked)]
+
+
+def velocity_parameters() -> Iterator[Instruction]:
+    """What a Velocity venue sets on top: the fee split, the buffer, the carve-outs, who withdraws and to whom."""
+    tiers = [
+        FeeTierParams(
+            fee_numerator=fee, fee_denominator=100_000, maker_rebate_numerator=20, maker_rebate_denominator=100_000,
+            referrer_reward_numerator=15, referrer_reward_denominator=100, referee_fee_numerator=5,
+            referee_fee_denominator=100,
+        )
+        for fee in (100, 90, 80)
+    ]  # fmt: skip
+    filler = FillerRewardParams(reward_numerator=10, reward_denominator=100, time_based_reward_lower_bound=10_000)
+    yield UpdatePerpFeeStructure(
+        fee_structure=FeeStructureParams(
+            fee_tiers=tiers,
+            filler_reward_structure=filler,
+            referrer_reward_epoch_upper_bound=4_000_000_000,
+            flat_filler_fee=10_000,
+            amm_fee_numerator=AMM_FEE_PERCENT,
+            if_fee_numerator=IF_FEE_PERCENT,
+        )
+    )
+    yield UpdatePerpMarketFeePoolBufferTarget(market_index=AVAX_PERP, fee_pool_buffer_target=FEE_BUFFER)
+    for market in (USDC, AVAX):
+        yield UpdateSpotMarketIfFactor(spot_market_index=market, if_fee_factor=70_000, protocol_fee_factor=30_000)
+    for kind in ("perp", "spot"):
+        yield UpdateProtocolFeeRecipient(market_type=kind, recipient=TREASURY)
+    yield UpdateHotAdmin(role="FeeWithdraw", key=FEE_KEY)
 
 
 def _spot_market(

@@ -169,10 +169,19 @@ def update_spot_fee_structure(tx: Transaction, ix: ixs.UpdateSpotFeeStructure) -
 def update_if_factor(tx: Transaction, ix: ixs.UpdateSpotMarketIfFactor) -> None:
     """Set the insurance factors; ``DefaultError``."""
     fund = _spot(tx, ix.spot_market_index).insurance_fund
+    user, total = if_factors(ix, "user_if_factor", "total_if_factor")
     with required("user_if_factor ≤ total_if_factor ≤ 1000000"):
-        validate_if_factor(ix.user_if_factor, ix.total_if_factor)
-    fund.user_factor = ix.user_if_factor
-    fund.total_factor = ix.total_if_factor
+        validate_if_factor(user, total)
+    fund.user_factor, fund.total_factor = user, total
+
+
+def if_factors(ix: ixs.UpdateSpotMarketIfFactor, *names: str) -> tuple[int, int]:
+    """The pair of factors that a rulebook has; ``InvalidInstruction`` unless exactly these are given."""
+    pair = ("user_if_factor", "total_if_factor", "if_fee_factor", "protocol_fee_factor")
+    if any((getattr(ix, name) is None) == (name in names) for name in pair):
+        condition = f"{names[0]} and {names[1]}, and no other factor"
+        raise SettlementError(ErrorCode.InvalidInstruction, f"this rulebook wants {condition}", condition)
+    return getattr(ix, names[0]), getattr(ix, names[1])
 
 
 def update_revenue_settle_period(tx: Transaction, ix: ixs.UpdateSpotMarketRevenueSettlePeriod) -> None:

@@ -2,8 +2,8 @@
 
 from seawall.arithmetic import SPOT_CUMULATIVE_INTEREST_PRECISION
 from seawall.audit.parity.facts_inputs import Adapter, Found, Inputs, refuses
-from seawall.rules.velocity.protocol_fees import calculate_protocol_fee_withdrawal, withdraw_protocol_fees
 from seawall.rules.velocity.market_validation import validate_if_factor
+from seawall.rules.velocity.protocol_fees import calculate_protocol_fee_withdrawal, withdraw_protocol_fees
 from seawall.rules.velocity.roles import only_adds_bits
 from seawall.state import enums
 from seawall.state.enums import RULEBOOK_VELOCITY

@@ -28,7 +28,6 @@ from seawall.engine.handlers.velocity import (
 )
 from seawall.engine.rulebook import Handler
 from seawall.errors import ErrorCode
-from seawall.instructions.administration import UpdateSpotMarketIfFactor
 from seawall.instructions.base import Instruction
 from seawall.instructions.insurance import (
     AdminRemoveInsuranceFundStake,
@@ -81,8 +80,6 @@ DROPPED: frozenset[type[Instruction]] = frozenset(
         ReserveSpotOrder,
         SettleSpotFeePoolToRevenuePool,
         UpdateSpotFeePoolTarget,
-        # it carves interest up otherwise: UpdateSpotMarketInterestFactors
-        UpdateSpotMarketIfFactor,
     }
 )
 """Instructions of Drift that Velocity does not have: they answer ``UnsupportedInstruction``.

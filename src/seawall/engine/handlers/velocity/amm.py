@@ -9,8 +9,9 @@ from seawall.engine.receipts import Limit
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import MEANING, ErrorCode
-from seawall.instructions.amm import UpdateFundingRate, UpdatePerpBidAskTwap, UpdatePerpMarketAmmSummaryStats
+from seawall.instructions.amm import UpdateFundingRate, UpdatePerpBidAskTwap
 from seawall.instructions.base import Instruction
+from seawall.instructions.pnl import UpdatePerpMarketAmmSummaryStats
 from seawall.rules.common.amm_curve import NO_PRICE, reserve_price
 from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.velocity.amm_stats import update_amm_summary_stats

@@ -3,15 +3,15 @@
 from seawall.arithmetic import MARGIN_PRECISION
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_spot_market_valid, required
+from seawall.engine.handlers.administration import if_factors
 from seawall.engine.permissions import COLD
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
-from seawall.instructions.administration import UpdateWithdrawGuardThreshold
+from seawall.instructions.administration import UpdateSpotMarketIfFactor, UpdateWithdrawGuardThreshold
 from seawall.instructions.base import Instruction
 from seawall.instructions.spot_parameters import (
     UpdateSpotMarketDepositCap,
-    UpdateSpotMarketInterestFactors,
     UpdateSpotMarketMaxTokenBorrows,
     UpdateSpotMarketWithdrawCircuitBreaker,
 )
@@ -32,13 +32,14 @@ def _market(tx: Transaction, market_index: int) -> SpotMarket:
     return tx.write_spot_market(market_index)
 
 
-def update_interest_factors(tx: Transaction, ix: UpdateSpotMarketInterestFactors) -> None:
+def update_if_factor(tx: Transaction, ix: UpdateSpotMarketIfFactor) -> None:
     """Set both carve-outs of deposit interest, for the span that is not accrued yet too; ``DefaultError``."""
-    market = _market(tx, ix.market_index)
-    with required("if_factor + protocol_factor < 1000000"):
-        validate_if_factor(ix.if_factor, ix.protocol_factor)
-    market.insurance_fund.if_fee_factor = ix.if_factor
-    market.protocol_fee_factor = ix.protocol_factor
+    market = _market(tx, ix.spot_market_index)
+    insurance, protocol = if_factors(ix, "if_fee_factor", "protocol_fee_factor")
+    with required("if_fee_factor + protocol_fee_factor < 1000000"):
+        validate_if_factor(insurance, protocol)
+    market.insurance_fund.if_fee_factor = insurance
+    market.protocol_fee_factor = protocol
 
 
 def update_withdraw_guard_threshold(tx: Transaction, ix: UpdateWithdrawGuardThreshold) -> None:
@@ -81,7 +82,7 @@ def update_max_token_borrows(tx: Transaction, ix: UpdateSpotMarketMaxTokenBorrow
 
 
 HANDLERS: dict[type[Instruction], Handler] = {
-    UpdateSpotMarketInterestFactors: update_interest_factors,
+    UpdateSpotMarketIfFactor: update_if_factor,
     UpdateWithdrawGuardThreshold: update_withdraw_guard_threshold,
     UpdateSpotMarketWithdrawCircuitBreaker: update_withdraw_circuit_breaker,
     UpdateSpotMarketDepositCap: update_deposit_cap,
