@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from seawall.engine.queries.revenue_share import revenue_shares
 from seawall.engine.receipts import Receipt
+from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.administration import (
     FeeStructureParams,
     FeeTierParams,
@@ -20,7 +22,7 @@ from seawall.instructions.revenue_share import (
     CompleteRevenueShareOrder,
     InitializeRevenueShareEscrow,
 )
-from seawall.keys import key_from_text
+from seawall.keys import key_from_text, key_to_text
 from seawall.state.enums import (
     EXCHANGE_AMM_IMMEDIATE_FILL_PAUSED,
     EXCHANGE_AMM_PAUSED,
@@ -563,3 +565,28 @@ def test_a_pause_of_fills_stops_both_ways_in(venue: VelocityVenue) -> None:
     assert receipt.refusal is not None and receipt.refusal.error == "ExchangePaused"
     receipt = venue.fill(ALICE, "Long", B, AmmFill())
     assert receipt.refusal is not None and receipt.refusal.error == "ExchangePaused"
+
+
+# --- looking at an escrow --------------------------------------------------------------------------------------
+
+
+def test_an_escrow_tells_who_is_owed_what_and_who_is_approved(venue: VelocityVenue) -> None:
+    with pytest.raises(SettlementError) as caught:
+        revenue_shares(venue.machine.store, ALICE)
+    assert caught.value.code == ErrorCode.UnableToLoadRevenueShareAccount
+    venue.approve(50)
+    venue.reserve(MAKER, "Short", 4 * B)
+    venue.take(
+        ALICE, "Long", 6 * B, venue.match(MAKER, 100 * P, 4 * B), price=100 * P, order_type="Limit",
+        immediate_or_cancel=False, builder=BUILDER, builder_fee_tenth_bps=20,
+    )  # fmt: skip
+    shares = revenue_shares(venue.machine.store, ALICE)
+    assert [(row.kind, row.fees_accrued, row.fee_tenth_bps, row.due) for row in shares.rows] == [
+        ("builder", 80_000, 20, False),
+        ("referrer", 24_000, 0, True),
+    ]
+    assert [row.beneficiary for row in shares.rows] == [key_to_text(key_from_text(k)) for k in (BUILDER, REFERRER)]
+    assert shares.approved_builders == {key_to_text(key_from_text(BUILDER)): 50}
+    with pytest.raises(SettlementError) as caught:
+        revenue_shares(venue.machine.store, "no key")
+    assert caught.value.code == ErrorCode.InvalidInstruction

@@ -13,11 +13,13 @@ from seawall.cli.text import amount, print_refusal, table, when
 from seawall.engine.queries.insurance import insurance_stake
 from seawall.engine.queries.margin import margin, withdrawable
 from seawall.engine.queries.pnl import ClaimablePnl, claimable_pnl
+from seawall.engine.queries.revenue_share import revenue_shares
 from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.store import Store
 from seawall.engine.venue import Venue
 from seawall.errors import SettlementError
 from seawall.instructions.base import user_key
+from seawall.keys import key_to_text
 from seawall.rules.common.balances import get_signed_token_amount, get_token_amount
 from seawall.state.enums import BalanceType
 from seawall.state.user import User
@@ -83,6 +85,20 @@ def _user(console: Console, store: Store, clock: Clock, ref: str) -> None:
                 amount(scope.free_collateral, 6),
             )  # fmt: skip
     console.print(shown)
+    if account.authority in store.revenue_share_escrows.index:
+        _revenue_shares(console, store, key_to_text(account.authority))
+
+
+def _revenue_shares(console: Console, store: Store, authority: str) -> None:
+    shown = table("Owed to builders and referrer", "to", "as", "market", "accrued", "state", left=("to", "as", "state"))
+    for share in revenue_shares(store, authority).rows:
+        rate = f" ({share.fee_tenth_bps // 10}.{share.fee_tenth_bps % 10} bp)" if share.kind == "builder" else ""
+        shown.add_row(
+            share.beneficiary, share.kind + rate, store.perp_markets.objects[share.market_index].name,
+            amount(share.fees_accrued, 6), "due" if share.due else "accruing",
+        )  # fmt: skip
+    if shown.row_count:
+        console.print(shown)
 
 
 def _balances(console: Console, store: Store, clock: Clock, ref: str, account: User) -> None:
