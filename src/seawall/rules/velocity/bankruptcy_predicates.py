@@ -4,17 +4,14 @@ A scope is −1 for cross margin, else the row of an isolated position. Source: 
 ``math/bankruptcy.rs``.
 """
 
-from typing import Final
-
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.perp_positions import has_open_order, is_isolated
+from seawall.rules.velocity.isolated import CROSS
 from seawall.state.enums import DEPOSIT
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import PerpPosition, SpotPosition, User
-
-POSITIONS: Final = 8
+from seawall.state.user import POSITIONS, PerpPosition, SpotPosition, User
 
 
 @rule
@@ -83,7 +80,7 @@ def is_isolated_margin_bankrupt(position: PerpPosition) -> bool:
 @rule
 def is_scope_insolvent(user: User, row: int, spot_markets: list[SpotMarket]) -> bool:
     """The predicate of a scope: whether it is to be latched bankrupt, or to stay so."""
-    if row < 0:
+    if row == CROSS:
         return is_cross_margin_bankrupt(user, spot_markets)
     return is_isolated_margin_bankrupt(user.perp_positions[row])
 
@@ -94,7 +91,7 @@ def has_realizable_assets(user: User, row: int, spot_markets: list[SpotMarket]) 
 
     Source: velocity/solvency.md §3.
     """
-    if row >= 0:
+    if row != CROSS:
         return user.perp_positions[row].isolated_position_scaled_balance > 0
     found = False
     for i in range(POSITIONS):

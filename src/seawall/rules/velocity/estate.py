@@ -9,14 +9,14 @@ from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.perp_positions import update_quote_asset_amount, update_settled_pnl
 from seawall.rules.common.pools import get_pool_token_amount, update_pnl_pool_and_user_balance
 from seawall.rules.common.spot_positions import find_spot_position
-from seawall.rules.velocity.bankruptcy_predicates import POSITIONS, is_settled_positive_claim
+from seawall.rules.velocity.bankruptcy_predicates import is_settled_positive_claim
 from seawall.rules.velocity.fee_ledger import accrue_forfeited_claim_to_if
 from seawall.rules.velocity.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.state.enums import DEPOSIT
 from seawall.state.facts import BankruptcyFacts, InterestFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
-from seawall.state.user import User
+from seawall.state.user import POSITIONS, User
 
 
 @rule

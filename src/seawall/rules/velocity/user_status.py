@@ -4,8 +4,6 @@ A scope is an int ``row``: −1 is the account's cross margin, else the row of a
 ``user.perp_positions``. Source: velocity/solvency.md §3, §7; velocity/isolated.md §6; ``state/user.rs``.
 """
 
-from typing import Final
-
 from seawall.arithmetic import U16_MAX, checked_u64, sub_checked
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
@@ -19,6 +17,7 @@ from seawall.rules.common.user_status import (
     is_cross_margin_flagged_bankrupt,
     is_position_being_liquidated,
 )
+from seawall.rules.velocity.isolated import CROSS as CROSS
 from seawall.state.enums import (
     POSITION_BANKRUPT,
     POSITION_BANKRUPTCY_CLAIM,
@@ -27,9 +26,6 @@ from seawall.state.enums import (
 )
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import PerpPosition, User
-
-CROSS: Final = -1
-"""The scope of the account's cross margin."""
 
 
 @rule
