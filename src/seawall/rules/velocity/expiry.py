@@ -17,11 +17,11 @@ from seawall.rules.common.expiry import (
     release_pools,
 )
 from seawall.rules.common.funding import settle_funding_payment
+from seawall.rules.common.margin import meets_maintenance_margin_requirement
 from seawall.rules.common.perp_positions import find_perp_position
 from seawall.rules.common.user_status import is_bankrupt
 from seawall.rules.velocity.fee_ledger import accrue_fill_fees
 from seawall.rules.velocity.interest import update_spot_market_cumulative_interest_without_oracle
-from seawall.rules.velocity.margin import meets_maintenance_margin_requirement
 from seawall.rules.velocity.pools import update_pnl_pool_and_position_balance
 from seawall.rules.velocity.sweep import sweep_market_fees
 from seawall.state.enums import PERP_SETTLE_PNL, PERP_SETTLE_PNL_WITH_POSITION, STATUS_SETTLEMENT

@@ -13,6 +13,7 @@ from seawall.lanes import rule
 from seawall.rules.common.amm_validation import validate_perp_market
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.funding import settle_funding_payment
+from seawall.rules.common.margin import meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.common.oracles import (
     cached_perp_oracle_validity,
 )
@@ -46,7 +47,6 @@ from seawall.rules.velocity.attestation import is_sample_attested
 from seawall.rules.velocity.drain_price import refusal_of_unattested_sample
 from seawall.rules.velocity.interest import update_spot_market_cumulative_interest_without_oracle
 from seawall.rules.velocity.isolated import get_isolated_token_amount, update_isolated_balance
-from seawall.rules.velocity.margin import meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.velocity.pools import update_pool_balances
 from seawall.state.enums import (
     BORROW,

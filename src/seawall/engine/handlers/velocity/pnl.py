@@ -26,11 +26,11 @@ from seawall.instructions.pnl import (
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.balances import deposit_into_pool
 from seawall.rules.common.expiry import settle_expired_market
+from seawall.rules.common.margin import meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.pools import get_pool_token_amount
 from seawall.rules.velocity.amm_books import record_credit
 from seawall.rules.velocity.expiry import settle_expired_market_pools_to_revenue_pool
-from seawall.rules.velocity.margin import meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.velocity.pool_transfers import execute_transfer_between_pools
 from seawall.rules.velocity.settlement import close_expired_position, refresh_and_settle_pnl
 from seawall.state.enums import (
