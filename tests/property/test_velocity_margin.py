@@ -17,6 +17,7 @@ from seawall.instructions.isolated import (
     WithdrawFromIsolatedPerpPosition,
 )
 from seawall.rules.common.balances import get_spot_balance, get_token_amount
+from seawall.rules.common.margin import all_scopes_meet_margin_requirement, perp_row_margin
 from seawall.rules.common.margin_weights import (
     calculate_size_discount_asset_weight,
     calculate_size_premium_liability_weight,
@@ -25,14 +26,12 @@ from seawall.rules.common.perp_margin import MAX_POSITIVE_UPNL_FOR_INITIAL_MARGI
 from seawall.rules.velocity.isolated import CROSS, get_isolated_token_amount
 from seawall.rules.velocity.isolated_transfers import get_tvl, transfer_isolated_perp_position_deposit
 from seawall.rules.velocity.margin import (
-    all_scopes_meet_margin_requirement,
     calculate_liquidation_margin,
     calculate_margin,
     can_exit_liquidation,
     margin_shortage,
     meets_all,
     meets_margin_requirement,
-    perp_row_margin,
     scope_can_exit_liquidation,
     scope_figures,
 )

@@ -29,7 +29,7 @@ from seawall.rules.common.oracles import (
     is_oracle_valid_for_action,
 )
 from seawall.rules.common.perp_margin import calculate_perp_position_value_and_pnl
-from seawall.rules.common.perp_positions import has_open_order, is_perp_position_available
+from seawall.rules.common.perp_positions import has_open_order, is_isolated, is_perp_position_available
 from seawall.rules.common.spot_margin import (
     MAX_OPEN_ORDERS,
     OPEN_ORDER_MARGIN_REQUIREMENT,
@@ -39,7 +39,7 @@ from seawall.rules.common.spot_margin import (
     weighted_spot_position,
 )
 from seawall.rules.common.spot_positions import get_spot_position_index
-from seawall.rules.common.token_values import get_token_value
+from seawall.rules.common.token_values import get_strict_token_value, get_token_value
 from seawall.rules.common.user_status import exit_liquidation, is_being_liquidated, is_reduce_only
 from seawall.state.enums import (
     ASSET_TIER_ISOLATED,
@@ -70,6 +70,8 @@ ISOLATED_PERP_LIABILITY: Final = 4
 INVALID_DEPOSIT_ORACLE: Final = 8
 INVALID_LIABILITY_ORACLE: Final = 16
 PERP_LIABILITY: Final = 32
+ISOLATED_SCOPE_SHORT: Final = 64
+"""An isolated position whose own collateral does not cover its requirement."""
 
 
 @rule
@@ -297,6 +299,59 @@ def perp_position_margin(
 
 
 @rule
+def requirement_type_of(
+    position: PerpPosition, cross_type: int, isolated_type: int, override_market_index: int, override_type: int
+) -> int:
+    """The requirement type that a position's scope is held to; the override is for one isolated market, −1 for none.
+
+    Source: velocity/isolated.md §5; ``state/margin_calculation.rs::MarginTypeConfig``.
+    """
+    if not is_isolated(position):
+        return cross_type
+    if position.market_index == override_market_index:
+        return override_type
+    return isolated_type
+
+
+@rule
+def perp_row_margin(
+    user: User,
+    row: int,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    rails: ValidityGuardRails,
+    requirement_type: int,
+    strict: bool,
+) -> tuple[int, int, int, int, int]:
+    """Own collateral, requirement, weighted P&L, worst-case liability of a row in use (quote 1e6), and what was met.
+
+    A cross position has no collateral of its own. A custom margin ratio, the account's or the position's, counts for
+    Initial only. ``InvalidPoolId`` for a market of another pool, ``InvalidOracle``.
+    Drift: all positions are in cross margin, no position has a ratio of its own, and there is one pool.
+    Velocity: a position may be isolated, with collateral of its own.
+    Source: velocity/isolated.md §5; margin.md §5.3, §10.
+    """
+    position = user.perp_positions[row]
+    market = perp_markets[position.market_index]
+    if user.pool_id != market.pool_id:
+        raise SettlementError(ErrorCode.InvalidPoolId)
+    quote_market = spot_markets[market.quote_spot_market_index]
+    custom_ratio = 0
+    if requirement_type == MARGIN_INITIAL:
+        custom_ratio = max(user.max_margin_ratio, position.max_margin_ratio)
+    required, weighted, liability, met = perp_position_margin(
+        position, market, quote_market, oracles, rails, requirement_type, strict, custom_ratio
+    )
+    collateral = 0
+    if is_isolated(position):
+        low, high = strict_quote_prices(quote_market, oracles[quote_market.oracle_index].price, strict)
+        tokens = get_token_amount(position.isolated_position_scaled_balance, quote_market, DEPOSIT)
+        collateral = get_strict_token_value(tokens, quote_market.decimals, low, high)
+    return collateral, required, weighted, liability, met
+
+
+@rule
 def sum_perp_positions(
     user: User,
     spot_markets: list[SpotMarket],
@@ -308,64 +363,82 @@ def sum_perp_positions(
     margin_buffer: int,
     tracked_index: int,
 ) -> tuple[int, int, int, int, int, int]:
-    """As ``sum_spot_positions``, of all perp positions in slot order. Source: margin.md §5.3."""
+    """As ``sum_spot_positions``, of all perp positions in slot order, as Drift has them: none is isolated.
+
+    Source: margin.md §5.3.
+    """
     collateral = 0
     requirement = 0
     buffer = 0
     tracked = 0
     liabilities = 0
     met = 0
-    custom_ratio = 0
-    if requirement_type == MARGIN_INITIAL:
-        custom_ratio = user.max_margin_ratio
-    positions = user.perp_positions
-    for i in range(POSITIONS):
-        position = positions[i]
+    for row in range(POSITIONS):
+        position = user.perp_positions[row]
         if is_perp_position_available(position):
             continue
-        index = position.market_index
-        market = perp_markets[index]
-        quote_market = spot_markets[market.quote_spot_market_index]
-        required, weighted, liability, position_met = perp_position_margin(
-            position, market, quote_market, oracles, rails, requirement_type, strict, custom_ratio
+        _, required, weighted, liability, row_met = perp_row_margin(
+            user, row, spot_markets, perp_markets, oracles, rails, requirement_type, strict
         )
         requirement = requirement + required
         buffer = buffer + liability * margin_buffer // MARGIN_PRECISION
         collateral = collateral + weighted
-        if index == tracked_index:
+        if position.market_index == tracked_index:
             tracked = tracked + required
-        if position_met & PERP_LIABILITY != 0:
+        if row_met & PERP_LIABILITY != 0:
             liabilities = liabilities + 1
-        met = met | position_met
+        met = met | row_met
     return collateral, requirement, buffer, tracked, liabilities, met
 
 
 @rule
-def sum_positions(
+def sum_scopes(
     user: User,
     spot_markets: list[SpotMarket],
     perp_markets: list[PerpMarket],
     oracles: list[OraclePriceData],
     state: State,
-    requirement_type: int,
+    cross_type: int,
+    isolated_type: int,
+    override_market_index: int,
+    override_type: int,
     strict: bool,
+    ignore_invalid_deposits: bool,
 ) -> tuple[int, int, int, int, int]:
-    """Collateral and requirement (quote 1e6), spot and perp liabilities, and what was met; no buffer, nothing tracked.
+    """Cross collateral and requirement (quote 1e6), spot and perp liabilities of all scopes, and what was met.
 
-    ``InvalidMarginRatio`` where spot liabilities ask for nothing. Source: margin.md §5.
+    Cross margin is held to ``cross_type``, isolated positions to ``isolated_type``, that of ``override_market_index``
+    (−1: none) to ``override_type``; where one fails its own requirement ``ISOLATED_SCOPE_SHORT`` is met. With
+    ``ignore_invalid_deposits`` what an invalid price values adds nothing. No buffer, nothing tracked. Errors:
+    ``InvalidSpotPositionDetected``, ``InvalidPoolId``, ``InvalidOracle``, ``InvalidMarginRatio`` (spot liabilities that
+    ask for nothing). Drift: there is cross margin only. Source: margin.md §5; velocity/isolated.md §5.
     """
     rails = state.oracle_guard_rails.validity
     collateral, requirement, _, _, spot_liabilities, met = sum_spot_positions(
-        user, spot_markets, oracles, rails, requirement_type, strict, 0, -1, False
+        user, spot_markets, oracles, rails, cross_type, strict, 0, -1, ignore_invalid_deposits
     )
-    perp_collateral, perp_requirement, _, _, perp_liabilities, perp_met = sum_perp_positions(
-        user, spot_markets, perp_markets, oracles, rails, requirement_type, strict, 0, -1
-    )
-    collateral = collateral + perp_collateral
-    requirement = requirement + perp_requirement
+    perp_liabilities = 0
+    for row in range(POSITIONS):
+        position = user.perp_positions[row]
+        if is_perp_position_available(position):
+            continue
+        requirement_type = requirement_type_of(
+            position, cross_type, isolated_type, override_market_index, override_type
+        )
+        own, required, weighted, _, row_met = perp_row_margin(
+            user, row, spot_markets, perp_markets, oracles, rails, requirement_type, strict
+        )
+        met = met | row_met
+        if row_met & PERP_LIABILITY != 0:
+            perp_liabilities = perp_liabilities + 1
+        if not is_isolated(position):
+            collateral = collateral + weighted
+            requirement = requirement + required
+        elif own + weighted < required:
+            met = met | ISOLATED_SCOPE_SHORT
     if spot_liabilities > 0 and requirement == 0:
         raise SettlementError(ErrorCode.InvalidMarginRatio)
-    return collateral, requirement, spot_liabilities, perp_liabilities, met | perp_met
+    return collateral, requirement, spot_liabilities, perp_liabilities, met
 
 
 @rule
@@ -457,6 +530,27 @@ def free_collateral(calculation: MarginCalculation) -> int:
 
 
 @rule
+def all_scopes_meet_margin_requirement(
+    user: User,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+    cross_type: int,
+    isolated_type: int,
+    override_market_index: int,
+    override_type: int,
+    strict: bool,
+) -> bool:
+    """Whether every scope meets the requirement of its type. Arguments and errors as ``sum_scopes``."""
+    collateral, requirement, _, _, met = sum_scopes(
+        user, spot_markets, perp_markets, oracles, state, cross_type, isolated_type, override_market_index,
+        override_type, strict, False,
+    )  # fmt: skip
+    return collateral >= requirement and met & ISOLATED_SCOPE_SHORT == 0
+
+
+@rule
 def meets_margin_requirement(
     user: User,
     spot_markets: list[SpotMarket],
@@ -466,11 +560,11 @@ def meets_margin_requirement(
     requirement_type: int,
     strict: bool,
 ) -> bool:
-    """Whether collateral covers the requirement of a type. Source: margin.md §6."""
-    collateral, requirement, _, _, _ = sum_positions(
-        user, spot_markets, perp_markets, oracles, state, requirement_type, strict
-    )
-    return collateral >= requirement
+    """Whether collateral covers the requirement of a type, in every scope. Source: margin.md §6."""
+    return all_scopes_meet_margin_requirement(
+        user, spot_markets, perp_markets, oracles, state, requirement_type, requirement_type, -1, requirement_type,
+        strict,
+    )  # fmt: skip
 
 
 @rule
@@ -481,7 +575,7 @@ def meets_initial_margin_requirement(
     oracles: list[OraclePriceData],
     state: State,
 ) -> bool:
-    """Initial, not strict: liquidators. Source: margin.md §6."""
+    """Initial in every scope, not strict: liquidators. Source: margin.md §6."""
     return meets_margin_requirement(user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, False)
 
 
@@ -493,7 +587,7 @@ def meets_maintenance_margin_requirement(
     oracles: list[OraclePriceData],
     state: State,
 ) -> bool:
-    """Maintenance, not strict: expired positions. Source: margin.md §6."""
+    """Maintenance in every scope, not strict: expired positions. Source: margin.md §6."""
     return meets_margin_requirement(user, spot_markets, perp_markets, oracles, state, MARGIN_MAINTENANCE, False)
 
 
@@ -505,7 +599,7 @@ def meets_settle_pnl_maintenance_margin_requirement(
     oracles: list[OraclePriceData],
     state: State,
 ) -> bool:
-    """Maintenance, strict: settling a loss. Source: margin.md §6."""
+    """Maintenance in every scope, strict: settling a loss. Source: margin.md §6; velocity/isolated.md §4."""
     return meets_margin_requirement(user, spot_markets, perp_markets, oracles, state, MARGIN_MAINTENANCE, True)
 
 
@@ -525,9 +619,10 @@ def check_place_order_margin_requirement(
     requirement_type = MARGIN_MAINTENANCE
     if risk_increasing:
         requirement_type = MARGIN_INITIAL
-    collateral, requirement, spot_liabilities, perp_liabilities, met = sum_positions(
-        user, spot_markets, perp_markets, oracles, state, requirement_type, True
-    )
+    collateral, requirement, spot_liabilities, perp_liabilities, met = sum_scopes(
+        user, spot_markets, perp_markets, oracles, state, requirement_type, requirement_type, -1, requirement_type,
+        True, False,
+    )  # fmt: skip
     if collateral < requirement:
         raise SettlementError(ErrorCode.InsufficientCollateral)
     validate_any_isolated_tier_requirements(user, spot_liabilities, perp_liabilities, met)
@@ -545,9 +640,10 @@ def check_withdraw_margin_requirement(
 
     Source: margin.md §6; ``math/margin.rs::meets_withdraw_margin_requirement``.
     """
-    collateral, requirement, spot_liabilities, perp_liabilities, met = sum_positions(
-        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, True
-    )
+    collateral, requirement, spot_liabilities, perp_liabilities, met = sum_scopes(
+        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, MARGIN_INITIAL, -1, MARGIN_INITIAL, True,
+        False,
+    )  # fmt: skip
     owes = requirement > 0 or spot_liabilities > 0 or perp_liabilities > 0
     if owes and met & INVALID_ORACLE != 0:
         raise SettlementError(ErrorCode.InvalidOracle)
@@ -629,9 +725,10 @@ def calculate_max_withdrawable_amount(
     calculation, ``CouldNotFindSpotPosition``, ``MathError``. Source: margin.md §6;
     ``math/margin.rs::calculate_max_withdrawable_amount``.
     """
-    collateral, requirement, spot_liabilities, perp_liabilities, _ = sum_positions(
-        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, False
-    )
+    collateral, requirement, spot_liabilities, perp_liabilities, _ = sum_scopes(
+        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, MARGIN_INITIAL, -1, MARGIN_INITIAL, False,
+        False,
+    )  # fmt: skip
     market = spot_markets[market_index]
     position = user.spot_positions[get_spot_position_index(user, market_index)]
     tokens = get_token_amount(position.scaled_balance, market, position.balance_type)

@@ -8,8 +8,6 @@ Source: velocity/isolated.md §5; velocity/liquidation.md §2; margin.md; ``math
 ``state/margin_calculation.rs``.
 """
 
-from typing import Final
-
 from seawall.arithmetic import (
     MARGIN_PRECISION,
     PRICE_PRECISION,
@@ -27,87 +25,41 @@ from seawall.rules.common.margin import (
     INVALID_DEPOSIT_ORACLE,
     INVALID_LIABILITY_ORACLE,
     ISOLATED_PERP_LIABILITY,
+    ISOLATED_SCOPE_SHORT,
     ISOLATED_SPOT_LIABILITY,
     PERP_LIABILITY,
     POSITIONS,
     TRACK_NONE,
     TRACK_PERP,
     TRACK_SPOT,
-    perp_position_margin,
-    strict_quote_prices,
+    all_scopes_meet_margin_requirement,
+    perp_row_margin,
+    requirement_type_of,
+    sum_scopes,
     sum_spot_positions,
     validate_any_isolated_tier_requirements,
+)
+from seawall.rules.common.margin import (
+    meets_initial_margin_requirement as meets_initial_margin_requirement,
+)
+from seawall.rules.common.margin import (
+    meets_maintenance_margin_requirement as meets_maintenance_margin_requirement,
+)
+from seawall.rules.common.margin import (
+    meets_settle_pnl_maintenance_margin_requirement as meets_settle_pnl_maintenance_margin_requirement,
 )
 from seawall.rules.common.margin_weights import get_asset_weight
 from seawall.rules.common.perp_positions import is_isolated, is_perp_position_available
 from seawall.rules.common.spot_positions import get_spot_position_index
-from seawall.rules.common.token_values import get_strict_token_value
-from seawall.rules.velocity.isolated import CROSS, get_isolated_token_amount
+from seawall.rules.velocity.isolated import CROSS
 from seawall.rules.velocity.user_status import exit_liquidation, is_scope_being_liquidated
-from seawall.state.enums import MARGIN_FILL, MARGIN_INITIAL, MARGIN_MAINTENANCE
-from seawall.state.exchange import State, ValidityGuardRails
+from seawall.state.enums import MARGIN_INITIAL, MARGIN_MAINTENANCE
+from seawall.state.exchange import State
 from seawall.state.facts import MarginCalculation
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
 from seawall.state.user import PerpPosition, User
-
-ISOLATED_SCOPE_SHORT: Final = 64
-"""What a walk over positions met: an isolated position whose collateral does not cover its requirement."""
-
-
-# --- one row ---------------------------------------------------------------------------------------------------
-
-
-@rule
-def requirement_type_of(
-    position: PerpPosition, cross_type: int, isolated_type: int, override_market_index: int, override_type: int
-) -> int:
-    """The requirement type that a position's scope is held to; the override is for one isolated market, −1 for none.
-
-    Source: velocity/isolated.md §5; ``state/margin_calculation.rs::MarginTypeConfig``.
-    """
-    if not is_isolated(position):
-        return cross_type
-    if position.market_index == override_market_index:
-        return override_type
-    return isolated_type
-
-
-@rule
-def perp_row_margin(
-    user: User,
-    row: int,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    rails: ValidityGuardRails,
-    requirement_type: int,
-    strict: bool,
-) -> tuple[int, int, int, int, int]:
-    """Own collateral, requirement, weighted P&L, worst-case liability of a row in use (quote 1e6), and what was met.
-
-    A cross position has no collateral of its own. A custom margin ratio, the account's or the position's, counts for
-    Initial only. ``InvalidPoolId`` for a market of another pool, ``InvalidOracle``.
-    Source: velocity/isolated.md §5; margin.md §5.3, §10.
-    """
-    position = user.perp_positions[row]
-    market = perp_markets[position.market_index]
-    if user.pool_id != market.pool_id:
-        raise SettlementError(ErrorCode.InvalidPoolId)
-    quote_market = spot_markets[market.quote_spot_market_index]
-    custom_ratio = 0
-    if requirement_type == MARGIN_INITIAL:
-        custom_ratio = max(user.max_margin_ratio, position.max_margin_ratio)
-    required, weighted, liability, met = perp_position_margin(
-        position, market, quote_market, oracles, rails, requirement_type, strict, custom_ratio
-    )
-    collateral = 0
-    if is_isolated(position):
-        low, high = strict_quote_prices(quote_market, oracles[quote_market.oracle_index].price, strict)
-        tokens = get_isolated_token_amount(position, quote_market)
-        collateral = get_strict_token_value(tokens, quote_market.decimals, low, high)
-    return collateral, required, weighted, liability, met
 
 
 @rule
@@ -342,118 +294,6 @@ def free_collateral(calculation: MarginCalculation, row: int) -> int:
 
 
 @rule
-def sum_scopes(
-    user: User,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    state: State,
-    cross_type: int,
-    isolated_type: int,
-    override_market_index: int,
-    override_type: int,
-    strict: bool,
-    ignore_invalid_deposits: bool,
-) -> tuple[int, int, int, int, int]:
-    """Cross collateral and requirement (quote 1e6), spot and perp liabilities of all scopes, and what was met.
-
-    ``ISOLATED_SCOPE_SHORT`` is met where an isolated position fails its own requirement. Arguments and errors as
-    ``calculate_margin``.
-    """
-    rails = state.oracle_guard_rails.validity
-    collateral, requirement, _, _, spot_liabilities, met = sum_spot_positions(
-        user, spot_markets, oracles, rails, cross_type, strict, 0, -1, ignore_invalid_deposits
-    )
-    perp_liabilities = 0
-    for row in range(POSITIONS):
-        position = user.perp_positions[row]
-        if is_perp_position_available(position):
-            continue
-        requirement_type = requirement_type_of(
-            position, cross_type, isolated_type, override_market_index, override_type
-        )
-        own, required, weighted, _, row_met = perp_row_margin(
-            user, row, spot_markets, perp_markets, oracles, rails, requirement_type, strict
-        )
-        met = met | row_met
-        if row_met & PERP_LIABILITY != 0:
-            perp_liabilities = perp_liabilities + 1
-        if not is_isolated(position):
-            collateral = collateral + weighted
-            requirement = requirement + required
-        elif own + weighted < required:
-            met = met | ISOLATED_SCOPE_SHORT
-    if spot_liabilities > 0 and requirement == 0:
-        raise SettlementError(ErrorCode.InvalidMarginRatio)
-    return collateral, requirement, spot_liabilities, perp_liabilities, met
-
-
-@rule
-def all_scopes_meet_margin_requirement(
-    user: User,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    state: State,
-    cross_type: int,
-    isolated_type: int,
-    override_market_index: int,
-    override_type: int,
-    strict: bool,
-) -> bool:
-    """Whether every scope meets the requirement of its type. Arguments and errors as ``calculate_margin``."""
-    collateral, requirement, _, _, met = sum_scopes(
-        user, spot_markets, perp_markets, oracles, state, cross_type, isolated_type, override_market_index,
-        override_type, strict, False,
-    )  # fmt: skip
-    return collateral >= requirement and met & ISOLATED_SCOPE_SHORT == 0
-
-
-@rule
-def meets_initial_margin_requirement(
-    user: User,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    state: State,
-) -> bool:
-    """Initial in every scope, not strict: liquidators. Source: margin.md §6."""
-    return all_scopes_meet_margin_requirement(
-        user, spot_markets, perp_markets, oracles, state, MARGIN_INITIAL, MARGIN_INITIAL, -1, MARGIN_INITIAL, False
-    )
-
-
-@rule
-def meets_maintenance_margin_requirement(
-    user: User,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    state: State,
-) -> bool:
-    """Maintenance in every scope, not strict: expired positions. Source: margin.md §6."""
-    return all_scopes_meet_margin_requirement(
-        user, spot_markets, perp_markets, oracles, state, MARGIN_MAINTENANCE, MARGIN_MAINTENANCE, -1,
-        MARGIN_MAINTENANCE, False,
-    )  # fmt: skip
-
-
-@rule
-def meets_settle_pnl_maintenance_margin_requirement(
-    user: User,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    state: State,
-) -> bool:
-    """Maintenance in every scope, strict: settling a loss. Source: margin.md §6; velocity/isolated.md §4."""
-    return all_scopes_meet_margin_requirement(
-        user, spot_markets, perp_markets, oracles, state, MARGIN_MAINTENANCE, MARGIN_MAINTENANCE, -1,
-        MARGIN_MAINTENANCE, True,
-    )  # fmt: skip
-
-
-@rule
 def meets_fill_margin_requirement(
     user: User,
     spot_markets: list[SpotMarket],
@@ -477,14 +317,6 @@ def meets_fill_margin_requirement(
         user, spot_markets, perp_markets, oracles, state, cross_type, MARGIN_MAINTENANCE, override_market_index,
         requirement_type, False,
     )  # fmt: skip
-
-
-@rule
-def fill_requirement_type(position_decreasing: bool) -> int:
-    """What a fill is held to: Maintenance where it reduced the position, else Fill. Source: margin.md §6."""
-    if position_decreasing:
-        return MARGIN_MAINTENANCE
-    return MARGIN_FILL
 
 
 @rule
