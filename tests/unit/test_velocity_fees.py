@@ -6,6 +6,7 @@ import pytest
 
 from seawall.engine.handlers.velocity.fee_parameters import default_velocity_fee_structure
 from seawall.errors import ErrorCode, SettlementError
+from seawall.rules.common.perp_fills import is_fill_too_small
 from seawall.rules.velocity.fees import (
     calculate_builder_fee,
     calculate_fee_for_fulfillment_with_amm,
@@ -19,9 +20,9 @@ from seawall.rules.velocity.fees import (
 )
 from seawall.rules.velocity.market_validation import highest_populated_tier, validate_fee_structure
 from seawall.rules.velocity.perp_fills import book_market_fees, book_spread_surplus
-from seawall.state.enums import RULEBOOK_VELOCITY
+from seawall.state.enums import RULEBOOK_DRIFT, RULEBOOK_VELOCITY
 from seawall.state.exchange import FeeStructure, FeeTier
-from seawall.state.orders import FillFacts, FillTerms
+from seawall.state.orders import FillFacts, FillTerms, PerpOrder
 from seawall.state.perp_market import FeeLedger, PerpMarket
 from seawall.state.user import UserStats
 
@@ -294,3 +295,26 @@ def test_bounds_themselves_are_admitted() -> None:
     tier.referrer_reward_numerator, made.filler_reward_structure.reward_numerator = 69, 20
     made.amm_fee_numerator, made.if_fee_numerator = 60, 40
     validate_fee_structure(made)
+
+
+# --- the smallest fill of the AMM ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rulebook", "reduce_only", "position", "smallest"),
+    [
+        (RULEBOOK_DRIFT, True, 5_001, 5_000),
+        (RULEBOOK_DRIFT, False, 5_000, 10),
+        (RULEBOOK_VELOCITY, False, 5_001, 5_000),
+        (RULEBOOK_VELOCITY, True, 5_001, 10),
+    ],
+)
+def test_a_reduce_only_order_may_be_filled_by_a_step(
+    rulebook: int, reduce_only: bool, position: int, smallest: int
+) -> None:
+    """Drift lets no fill of a large position be below the smallest order; Velocity does where it only reduces."""
+    market = PerpMarket(rulebook=rulebook)
+    market.amm.min_order_size, market.amm.order_step_size = 5_000, 10
+    order = PerpOrder(reduce_only=reduce_only)
+    assert is_fill_too_small(market, order, smallest - 1, position)
+    assert not is_fill_too_small(market, order, smallest, position)
