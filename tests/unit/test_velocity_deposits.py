@@ -268,6 +268,18 @@ def test_small_depositors_together_take_one_guard_at_most() -> None:
     assert paid == 100 // 9
 
 
+def test_a_market_above_its_cap_says_which_withdrawal_would_pass(venue: MoneyVenue) -> None:
+    venue.change_market(SOL, max_token_deposits=990 * ONE_SOL)
+    receipt = venue.withdraw("@bob", SOL, ONE_SOL)
+    assert receipt.refusal is not None and receipt.refusal.error == "MaxDeposit"
+    # a withdrawal rounds a unit up, so that one token less is enough
+    assert receipt.refusal.would_pass.startswith(f"a withdrawal of {9 * ONE_SOL - 1} tokens more")
+    assert error_of(venue.withdraw("@bob", SOL, 10 * ONE_SOL - 2)) == "MaxDeposit"
+    assert venue.withdraw("@bob", SOL, 10 * ONE_SOL - 1).ok
+    refused = venue.do(DepositIntoSpotMarketVault(market_index=SOL, amount=ONE_SOL))
+    assert refused.refusal is not None and f"would hold {991 * ONE_SOL}" in refused.refusal.message
+
+
 # --- transfer, swap --------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ Transfers and swaps are Drift's, with Velocity's checks in their shared steps.
 
 from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.gates import require_not_paused, require_same_pool
+from seawall.engine.handlers.deposit_refusals import EXPLAINERS as EXPLAINERS_OF_DRIFT
 from seawall.engine.handlers.deposits import (
     emit_deposit,
     reduce_only_amount,
@@ -26,6 +27,7 @@ from seawall.instructions.deposits import (
     DepositIntoSpotMarketRevenuePool,
     DepositIntoSpotMarketVault,
     PauseSpotMarketDepositWithdraw,
+    Swap,
     Withdraw,
 )
 from seawall.keys import key_from_text
@@ -216,6 +218,20 @@ def _explain_daily_deposits(tx: Transaction, ix: Instruction) -> Explanation:
     )
 
 
+def _explain_max_deposit(tx: Transaction, ix: Instruction) -> Explanation:
+    """What Drift's instructions say themselves; a withdrawal or a gift can meet the cap only under Velocity."""
+    if isinstance(ix, (Deposit, DepositIntoSpotMarketRevenuePool, Swap)):
+        return EXPLAINERS_OF_DRIFT[ErrorCode.MaxDeposit](tx, ix)
+    index = ix.market_index  # type: ignore[attr-defined]
+    market = tx.spot_market(index)
+    cap, after = market.max_token_deposits, get_token_amount(market.deposit_balance, market, DEPOSIT)
+    limit = Limit("max_token_deposits", cap, after, f"tokens that spot market {index} may hold")
+    message = f"spot market {index} may hold {cap} tokens and would hold {after}"
+    if isinstance(ix, Withdraw):
+        return message, f"a withdrawal of {after - cap} tokens more, or the same once the cap is raised", [limit]
+    return message, "the same once others withdrew or the admin raises the cap", [limit]
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
     Deposit: deposit,
     Withdraw: withdraw,
@@ -224,4 +240,7 @@ HANDLERS: dict[type[Instruction], Handler] = {
     PauseSpotMarketDepositWithdraw: pause_spot_market_deposit_withdraw,
 }
 
-EXPLAINERS: dict[ErrorCode, Explainer] = {ErrorCode.DailyDepositLimit: _explain_daily_deposits}
+EXPLAINERS: dict[ErrorCode, Explainer] = {
+    ErrorCode.DailyDepositLimit: _explain_daily_deposits,
+    ErrorCode.MaxDeposit: _explain_max_deposit,
+}
