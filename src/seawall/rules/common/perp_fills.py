@@ -33,7 +33,7 @@ from seawall.rules.common.amm_curve import (
 )
 from seawall.rules.common.amm_spread import update_spread_reserves
 from seawall.rules.common.amm_twaps import perp_sanitize_clamp_denominator, update_mark_twap_from_estimates
-from seawall.rules.common.amm_validation import MAX_BASE_ASSET_AMOUNT_WITH_AMM
+from seawall.rules.common.amm_validation import max_base_asset_amount_with_amm
 from seawall.rules.common.fees import update_filler_volume, update_maker_volume_30d, update_taker_volume_30d
 from seawall.rules.common.open_orders import signed_base, standardize_base_asset_amount
 from seawall.rules.common.perp_orders import (
@@ -389,7 +389,7 @@ def trade_with_amm(
     delta = signed_base(direction, base_asset_amount)
     update_position_and_market(position, market, delta, -signed_base(direction, quote))
     amm.base_asset_amount_with_amm = amm.base_asset_amount_with_amm + delta
-    if abs(amm.base_asset_amount_with_amm) > MAX_BASE_ASSET_AMOUNT_WITH_AMM:
+    if abs(amm.base_asset_amount_with_amm) > max_base_asset_amount_with_amm(market):
         raise SettlementError(ErrorCode.InvalidAmmDetected)
     update_spread_reserves(market)
     if limit_price != NO_LIMIT:
