@@ -234,10 +234,12 @@ class LunaWeek:
     # --- the week -----------------------------------------------------------------------------------------------
 
     def round(self, venue: Venue, number: int) -> Batches:
-        """The hours that strike before an oracle round, its price and trades; then the keeper; then settlements.
+        """The hours that strike before an oracle round, its price and trades; then the keeper; then settlements."""
+        yield self.people_do(venue, number)
+        yield from self.keeper_does(venue, number)
 
-        People trade on what they saw at the round before.
-        """
+    def people_do(self, venue: Venue, number: int) -> list[Request]:
+        """The hours that strike before an oracle round, its price, and trades on what was seen at the round before."""
         now, price = self.rounds[number]
         arriving: list[Request] = []
         while (self._hour + 1) * HOUR < now:
@@ -247,7 +249,12 @@ class LunaWeek:
         before = self.rounds[max(0, number - 20)].price
         traders = self.random.sample(self.traders, TRADES)
         trades = [request for trader in traders for request in self._trade(venue, trader, price, before, clock)]
-        yield [*arriving, *self._news(price, clock), *trades]
+        return [*arriving, *self._news(price, clock), *trades]
+
+    def keeper_does(self, venue: Venue, number: int) -> Batches:
+        """What the keeper finds to do after a round's trades, and the settlements of its turn."""
+        now, _ = self.rounds[number]
+        clock = Clock.at(now)
         if self.keeper_works(now):
             yield from self.keeper.liquidations(venue, clock)
             yield from self.keeper.trade_away(venue, clock, AVAX_PERP)
@@ -357,6 +364,8 @@ class LunaWeek:
     def ending(self, venue: Venue) -> Batches:
         """After the last price everybody settles once more; under Velocity the protocol then takes what is its own."""
         clock = Clock.at(self.rounds[-1].unix_timestamp)
+        if self.rulebook == "velocity":
+            yield [Request(UpdateAmms(market_indexes=[AVAX_PERP]), KEEPER, clock)]
         yield self._settle(venue, clock, len(self._settling))
         if self.rulebook == "velocity":
             yield self._withdrawals(venue, clock)
