@@ -23,7 +23,7 @@ from seawall.rules.common.margin import spot_oracle_valid
 from seawall.rules.common.token_values import get_token_value
 from seawall.rules.common.vaults import validate_spot_market_vault_amount
 from seawall.rules.drift.deficit import validate_market_for_deficit, validate_quote_sources_exhausted
-from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED, STATUS_INITIALIZED
+from seawall.state.enums import EXCHANGE_WITHDRAW_PAUSED, RULEBOOK_VELOCITY, STATUS_INITIALIZED
 from seawall.state.facts import AssociatedSpotFacts, PnlDeficitFacts
 from seawall.state.perp_market import AssociatedSpot, PerpMarket
 from seawall.state.spot_market import SpotMarket
@@ -110,7 +110,7 @@ def swap_associated_spot(
     except SettlementError as error:
         if error.code != ErrorCode.QuoteSourcesNotExhausted:
             raise
-        raise _not_exhausted(market, deficit) from error
+        raise _not_exhausted(tx, market, deficit) from error
     facts = _draw(tx, ix, associated, spot_market, deficit)
     pay_into_pnl_pool(ix.quote_amount, market, quote_market)
     _swap(tx, ix, spot_market, facts)
@@ -129,11 +129,15 @@ def swap_associated_spot(
     tx.waterfall = _waterfall(tx, ix, spot_market, settled, deficit, facts)
 
 
-def _not_exhausted(market: PerpMarket, facts: PnlDeficitFacts) -> SettlementError:
+def _not_exhausted(tx: Transaction, market: PerpMarket, facts: PnlDeficitFacts) -> SettlementError:
+    others, sources = "fee pool above what it keeps, or ", "revenue and insurance"
+    if tx.state.rulebook == RULEBOOK_VELOCITY:
+        # the fee pool is the AMM's alone, and revenue pays for P&L only where the venue lets it
+        others, sources = "", sources if tx.config.revenue_pool_draw_for_pnl else "insurance"
     return SettlementError(
         ErrorCode.QuoteSourcesNotExhausted,
-        f"perp market {market.market_index} can still be paid in quote: fee pool above what it keeps, or "
-        f"{quote(facts.period_room)} in this period from revenue and insurance ({quote(facts.insurance_room)} of "
+        f"perp market {market.market_index} can still be paid in quote: {others}"
+        f"{quote(facts.period_room)} in this period from {sources} ({quote(facts.insurance_room)} of "
         f"insurance in its lifetime, {quote(facts.insurance_available)} in the fund)",
         "the same after settle_pnl and resolve_perp_pnl_deficit have used that up",
     )

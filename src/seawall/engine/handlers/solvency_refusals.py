@@ -20,7 +20,12 @@ from seawall.state.user import User
 
 def explain_deficit(tx: Transaction, market: PerpMarket, code: ErrorCode, facts: PnlDeficitFacts) -> SettlementError:
     """The refusal ``code`` of a draw on insurance, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = deficit_explanation(tx, market, code, facts)
+    return refusal(tx, code, deficit_explanation(tx, market, code, facts))
+
+
+def refusal(tx: Transaction, code: ErrorCode, explanation: Explanation) -> SettlementError:
+    """The refusal ``code`` with its explanation; the limits that refused go to the receipt."""
+    message, would_pass, limits = explanation
     tx.limits.extend(limits)
     return SettlementError(code, message, would_pass)
 
@@ -115,9 +120,7 @@ def explain_bankruptcy(
     tx: Transaction, ix: ResolvePerpBankruptcy | ResolveSpotBankruptcy, code: ErrorCode, facts: BankruptcyFacts
 ) -> SettlementError:
     """The refusal ``code`` of a resolution, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = explanation_of_bankruptcy(tx, ix, code, facts)
-    tx.limits.extend(limits)
-    return SettlementError(code, message, would_pass)
+    return refusal(tx, code, explanation_of_bankruptcy(tx, ix, code, facts))
 
 
 def explanation_of_bankruptcy(

@@ -73,6 +73,16 @@ def is_reduce_only(user: User) -> bool:
 
 
 @rule
+def allocate_liquidation_id(user: User) -> int:
+    """The number of a new liquidation; the next one is one higher. ``MathError`` after 65535."""
+    liquidation_id = user.next_liquidation_id
+    if liquidation_id == U16_MAX:
+        raise SettlementError(ErrorCode.MathError)
+    user.next_liquidation_id = liquidation_id + 1
+    return liquidation_id
+
+
+@rule
 def enter_liquidation(user: User, slot: int) -> int:
     """Flag the account as being liquidated from ``slot`` on; the number of its liquidation.
 
@@ -84,11 +94,7 @@ def enter_liquidation(user: User, slot: int) -> int:
     user.status = user.status + USER_BEING_LIQUIDATED
     user.liquidation_margin_freed = 0
     user.last_active_slot = checked_u64(slot)
-    liquidation_id = user.next_liquidation_id
-    if liquidation_id == U16_MAX:
-        raise SettlementError(ErrorCode.MathError)
-    user.next_liquidation_id = liquidation_id + 1
-    return liquidation_id
+    return allocate_liquidation_id(user)
 
 
 @rule

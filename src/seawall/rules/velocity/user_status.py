@@ -5,18 +5,18 @@ A scope is an int ``row``: −1 is the account's cross margin, else the row of a
 """
 
 from seawall.arithmetic import U16_MAX, checked_u64, sub_checked
-from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.perp_positions import find_perp_position
-from seawall.rules.common.user_status import enter_bankruptcy as enter_cross_margin_bankruptcy
-from seawall.rules.common.user_status import exit_liquidation as exit_cross_margin_liquidation
-from seawall.rules.common.user_status import is_bankrupt as is_bankrupt
-from seawall.rules.common.user_status import is_being_liquidated as is_being_liquidated
 from seawall.rules.common.user_status import (
+    allocate_liquidation_id,
     is_cross_margin_being_liquidated,
     is_cross_margin_flagged_bankrupt,
     is_position_being_liquidated,
 )
+from seawall.rules.common.user_status import enter_bankruptcy as enter_cross_margin_bankruptcy
+from seawall.rules.common.user_status import exit_liquidation as exit_cross_margin_liquidation
+from seawall.rules.common.user_status import is_bankrupt as is_bankrupt
+from seawall.rules.common.user_status import is_being_liquidated as is_being_liquidated
 from seawall.rules.velocity.isolated import CROSS as CROSS
 from seawall.state.enums import (
     POSITION_BANKRUPT,
@@ -49,16 +49,6 @@ def clear_position_flag(position: PerpPosition, flag: int) -> None:
     """Clear one flag of a position, set or not."""
     if position.position_flag & flag != 0:
         position.position_flag = position.position_flag - flag
-
-
-@rule
-def allocate_liquidation_id(user: User) -> int:
-    """The number of a new liquidation; the next one is one higher. ``MathError`` after 65535."""
-    liquidation_id = user.next_liquidation_id
-    if liquidation_id == U16_MAX:
-        raise SettlementError(ErrorCode.MathError)
-    user.next_liquidation_id = liquidation_id + 1
-    return liquidation_id
 
 
 @rule

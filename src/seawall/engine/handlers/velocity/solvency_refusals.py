@@ -2,7 +2,12 @@
 
 from seawall.engine.explain import Explanation
 from seawall.engine.handlers.pnl_refusals import quote
-from seawall.engine.handlers.solvency_refusals import deficit_explanation, explanation_of_bankruptcy, where_debts_are
+from seawall.engine.handlers.solvency_refusals import (
+    deficit_explanation,
+    explanation_of_bankruptcy,
+    refusal,
+    where_debts_are,
+)
 from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -19,9 +24,7 @@ from seawall.state.user import User
 
 def explain_deficit(tx: Transaction, market: PerpMarket, code: ErrorCode, facts: PnlDeficitFacts) -> SettlementError:
     """The refusal ``code`` of a draw on insurance, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = _deficit(tx, market, code, facts)
-    tx.limits.extend(limits)
-    return SettlementError(code, message, would_pass)
+    return refusal(tx, code, _deficit(tx, market, code, facts))
 
 
 def _deficit(tx: Transaction, market: PerpMarket, code: ErrorCode, facts: PnlDeficitFacts) -> Explanation:
@@ -71,9 +74,7 @@ def explain_bankruptcy(
     tx: Transaction, ix: ResolvePerpBankruptcy | ResolveSpotBankruptcy, code: ErrorCode, facts: BankruptcyFacts
 ) -> SettlementError:
     """The refusal ``code`` of a resolution, with its numbers; the limits that refused go to the receipt."""
-    message, would_pass, limits = _bankruptcy(tx, ix, code, facts)
-    tx.limits.extend(limits)
-    return SettlementError(code, message, would_pass)
+    return refusal(tx, code, _bankruptcy(tx, ix, code, facts))
 
 
 def _bankruptcy(
