@@ -1,15 +1,20 @@
 """``seawall explain``: a borrower goes bankrupt in a stored venue, and everybody can see who paid."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support.money import ONE_SOL, ONE_USDC, SOL, USDC, MoneyVenue
+from support.velocity_losses import OTHER, VelocityLossVenue
 from typer.testing import CliRunner
 
 from seawall import Venue
 from seawall.audit.replay import replay_venue
 from seawall.cli import app
+from seawall.cli.explain import print_waterfall
+from seawall.engine.attribution import attribute
 from seawall.engine.receipts import Receipt
 from seawall.instructions.administration import UpdateInitialPctToLiquidate
 from seawall.instructions.base import Instruction
@@ -92,6 +97,36 @@ def test_the_complete_form_sums_to_the_loss(stored: tuple[Path, dict[str, int]])
         receipt = venue.receipt(at["resolved"])
         assert receipt is not None and receipt.waterfall is not None
         assert receipt.waterfall.loss == waterfall["loss"]
+
+
+def test_an_estate_is_told_before_the_sources() -> None:
+    """Velocity: what was recovered, set off and forfeited, then who paid; and what ended without a loss."""
+    venue = VelocityLossVenue()
+    venue.owe_perp(1_000)
+    venue.claim(300)
+    venue.fund("pnl_pool", 100, OTHER)
+    told = drawn(venue, venue.resolve_perp())
+    for text in (
+        "the estate: 0.000100 USDC recovered", "perp_market.1.pnl_pool → user.", "0.000100 USDC of its deposit set off",
+        "0.000200 USDC of a claim that no pool could", "1. perp_market.0.pending_if_fee", "4. perp_market.0.fee_pool",
+        "5. every open position bears 0.000900",
+    ):  # fmt: skip
+        assert text in told
+    venue = VelocityLossVenue()
+    venue.owe_perp(100)
+    venue.deposit("@bankrupt", SOL, ONE_SOL)
+    venue.latch()
+    told = drawn(venue, venue.resolve_perp())
+    assert "Nothing is lost in perp market 0" in told and "no longer bankrupt" in told and "Waterfall" not in told
+
+
+def drawn(venue: VelocityLossVenue, receipt: Receipt) -> str:
+    """What ``explain`` prints of a receipt's waterfall."""
+    assert receipt.waterfall is not None
+    console = Console(width=200, record=True, file=StringIO())
+    store = venue.machine.store
+    print_waterfall(console, store, receipt.waterfall, attribute(store, receipt.waterfall), 0)
+    return console.export_text()
 
 
 def test_what_is_no_loss_says_so(stored: tuple[Path, dict[str, int]]) -> None:

@@ -75,7 +75,10 @@ def print_waterfall(console: Console, store: Store, waterfall: Waterfall, shares
     if waterfall.perp_market_index is not None:
         name = store.perp_markets.objects[waterfall.perp_market_index].name
         where = f"perp market {waterfall.perp_market_index} ({name})"
-    console.print(f"{_WHAT[waterfall.kind]}: {unit(waterfall.loss)} {market.name} in {where}, of {waterfall.account}")
+    what = f"{_WHAT[waterfall.kind]}: {unit(waterfall.loss)} {market.name}"
+    if waterfall.outcome != "resolved":
+        what = "Nothing is lost"
+    console.print(f"{what} in {where}, of {waterfall.account}")
     _print_estate(console, store, waterfall)
     if waterfall.revenue_settled:
         console.print(f"before it, {unit(waterfall.revenue_settled)} of revenue reached the insurance fund")
