@@ -4,8 +4,6 @@ Token amounts are raw tokens of the quote market, quote amounts 1e6. What would 
 rules themselves say it.
 """
 
-from typing import Any
-
 from seawall.arithmetic import U64_MAX
 from seawall.engine.gates import is_paused
 from seawall.engine.queries.margin import largest_passing
@@ -168,17 +166,18 @@ class _Trial:
             oracle.validity = ORACLE_UNKNOWN
         markets = list(tx.spot_markets)
         markets[ix.spot_market_index] = market = markets[ix.spot_market_index].copy()
-        where: tuple[Any, ...] = self.user.copy(), ix.spot_market_index, ix.perp_market_index
-        rest: tuple[Any, ...] = (
-            markets, tx.perp_markets, tx.oracles, tx.state, tx.now, tx.slot, is_paused(tx, EXCHANGE_FUNDING_PAUSED),
-            InterestFacts(),
+        if isinstance(ix, TransferIsolatedPerpPositionDeposit) and self.outward:
+            amount = -amount
+        arguments = (
+            self.user.copy(), ix.spot_market_index, ix.perp_market_index, amount, markets, tx.perp_markets, tx.oracles,
+            tx.state, tx.now, tx.slot, is_paused(tx, EXCHANGE_FUNDING_PAUSED), InterestFacts(),
         )  # fmt: skip
         if isinstance(ix, TransferIsolatedPerpPositionDeposit):
-            transfer_isolated_perp_position_deposit(*where, -amount if self.outward else amount, *rest)
+            transfer_isolated_perp_position_deposit(*arguments)
             return
         if isinstance(ix, WithdrawFromIsolatedPerpPosition):
-            withdraw_from_isolated_perp_position(*where, amount, *rest)
+            withdraw_from_isolated_perp_position(*arguments)
             validate_spot_market_vault_amount(market, self.vault - amount)
         else:
-            deposit_into_isolated_perp_position(*where, amount, *rest)
+            deposit_into_isolated_perp_position(*arguments)
         validate_max_token_deposits(market)
