@@ -6,6 +6,8 @@ import pytest
 from support.money import ONE_SOL, ONE_USDC, SOL, USDC
 from support.trading import PERP, B, TradingVenue
 
+from seawall.engine.attribution import _balances
+from seawall.engine.queries.margin import margin
 from seawall.engine.receipts import Receipt
 from seawall.instructions.administration import (
     UpdateExchangeStatus,
@@ -151,6 +153,15 @@ def test_isolated_collateral_earns_deposit_interest(venue: IsolatedVenue) -> Non
     assert venue.collateral() == 300 * 10**9 + 10**6 * 10**13 // index
 
 
+def test_whoever_bears_a_loss_is_named_position_by_position(venue: IsolatedVenue) -> None:
+    """All claims on the quote market's deposits, listed as a loss would hit them: isolated collateral by itself."""
+    venue.put(300)
+    assert venue.take("@alice", "Long", B).ok
+    claims = dict(_balances(venue.machine.store, USDC))
+    assert sum(claims.values()) == venue.market(USDC).deposit_balance
+    assert [claim for name, claim in claims.items() if name.endswith("/0.isolated.0")] == [300 * 10**9]
+
+
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
@@ -290,6 +301,22 @@ def test_a_failing_isolated_row_blocks_cross_withdrawals(venue: IsolatedVenue) -
     venue.post("SOL", 99_000_000)
     ix = Withdraw(user="@alice", market_index=USDC, amount=ONE_USDC)
     assert why(venue.do(ix, "@alice"))[0] == "InsufficientCollateral"
+
+
+def test_the_query_tells_the_margin_of_every_scope(venue: IsolatedVenue) -> None:
+    """Cross margin's figures, and beside them each isolated position's; safe where all meet maintenance."""
+    venue.put(300)
+    assert venue.take("@alice", "Long", 10 * B).ok
+    found = margin(venue.machine.store, venue.clock, "@alice")
+    assert (found.initial.total_collateral, found.initial.margin_requirement) == (1_000 * ONE_USDC, 0)
+    [position] = found.isolated
+    assert (position.perp_market_index, position.collateral) == (PERP, 300 * ONE_USDC)
+    assert position.initial.margin_requirement == 2 * position.maintenance.margin_requirement == 100 * ONE_USDC
+    assert 190 * ONE_USDC < position.initial.free_collateral < 200 * ONE_USDC
+    assert found.safe
+    venue.post("SOL", 72_000_000)
+    found = margin(venue.machine.store, venue.clock, "@alice")
+    assert found.maintenance.met and not found.isolated[0].maintenance.met and not found.safe
 
 
 # --- liquidation and bankruptcy --------------------------------------------------------------------------------
