@@ -11,6 +11,7 @@ from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.amm_repeg import adjust_amm
 from seawall.rules.common.amm_spread import (
     NO_SLOT,
+    average_mark_premium,
     calculate_reference_price_offset,
     calculate_spread,
     smooth_reference_price_offset,
@@ -448,3 +449,11 @@ def test_the_amms_equity_is_what_no_one_else_claims() -> None:
     with pytest.raises(SettlementError) as error:
         calculate_amm_equity(given, quote, 0)
     assert error.value.code == ErrorCode.InvalidOracle
+
+
+def test_the_premium_of_a_day_is_without_the_offset_that_funding_holds() -> None:
+    """A day's funding of the offset alone, ⌊TWAP/3333⌋, is no premium."""
+    given = market(last_24h_avg_funding_rate=100_000, last_oracle_price_twap=500_000, last_oracle_price_twap_5min=0)
+    given.amm.last_mark_price_twap, given.amm.last_mark_price_twap_5min = 503_000, 2_750
+    # minute 2750, hour 3000, day 100000/1000·24 − 150 = 2250
+    assert average_mark_premium(given, 1_000_000, 10_000) == (2_750 + 3_000 + 2_250) // 3

@@ -34,6 +34,9 @@ from seawall.state.perp_market import AMM, PerpMarket
 
 MAX_BID_ASK_INVENTORY_SKEW_FACTOR: Final = 10_000_000
 LARGE_SPREAD_FACTOR: Final = 10_000_000
+VELOCITY_FUNDING_OFFSET_DENOMINATOR: Final = 3_333
+"""The oracle TWAP over this is added to Velocity's funding: holding a long costs something even without a premium."""
+
 NO_SLOT: Final = -1
 """Stands for the slot where the caller knows none: the reference price offset is then smoothed by its least step."""
 
@@ -44,7 +47,6 @@ _CONF_COUNTS_FULLY_ABOVE: Final = 2_500
 _LARGEST_SPREAD: Final = 4_294_967_295
 _OFFSET_PER_SLOT: Final = 1_000
 _LEAST_OFFSET_STEP: Final = 10
-_OFFSET_FUNDING_DENOMINATOR: Final = 5_000
 
 
 # --- spread reserves -------------------------------------------------------------------------------------------
@@ -217,9 +219,7 @@ def calculate_spread_revenue_retreat_amount(
 
 
 @rule
-def cap_to_max_spread(
-    long_spread: int, short_spread: int, max_spread: int, rulebook: int
-) -> tuple[int, int]:
+def cap_to_max_spread(long_spread: int, short_spread: int, max_spread: int, rulebook: int) -> tuple[int, int]:
     """Both spreads scaled down so that their sum is the maximum: the larger one rounded up, the other the rest.
 
     Drift: ``MathError`` where a product leaves u64.
@@ -422,7 +422,9 @@ def average_mark_premium(market: PerpMarket, price: int, max_offset: int) -> int
     hour = clamp(amm.last_mark_price_twap - history.last_oracle_price_twap, -limit, limit)
     by_funding = div_trunc(amm.last_24h_avg_funding_rate, 1_000) * 24
     if market.rulebook == RULEBOOK_VELOCITY:
-        by_funding = checked_i64(by_funding - abs(history.last_oracle_price_twap) // _OFFSET_FUNDING_DENOMINATOR)
+        by_funding = checked_i64(
+            by_funding - abs(history.last_oracle_price_twap) // VELOCITY_FUNDING_OFFSET_DENOMINATOR
+        )
     day = clamp(by_funding, -limit, limit)
     return div_trunc(div_trunc(minute + hour + day, 3) * PERCENTAGE_PRECISION, price)
 

@@ -10,6 +10,7 @@ from seawall.arithmetic import clamp, div_trunc, to_i64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
 from seawall.rules.common.amm_k import formulaic_update_k
+from seawall.rules.common.amm_spread import VELOCITY_FUNDING_OFFSET_DENOMINATOR
 from seawall.rules.common.funding import (
     calculate_funding_payment,
     cap_and_spread_premium,
@@ -27,8 +28,6 @@ from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.spot_market import SpotMarket
 
-FUNDING_OFFSET_DENOMINATOR: Final = 3_333
-"""The oracle TWAP over this is added to the premium: holding a long costs something even without one."""
 _BASIS_POINTS: Final = 10_000
 _SLOPE_PRECISION: Final = 1_000_000
 
@@ -58,7 +57,7 @@ def calculate_funding_rate(market: PerpMarket, mark_price_twap: int, oracle_pric
         mark_price_twap - oracle_price_twap,
         threshold,
         market.funding_ramp_slope,
-        magnitude // FUNDING_OFFSET_DENOMINATOR,
+        magnitude // VELOCITY_FUNDING_OFFSET_DENOMINATOR,
     )
     return cap_and_spread_premium(premium, oracle_price_twap, market.amm.funding_period, market.contract_tier)
 
