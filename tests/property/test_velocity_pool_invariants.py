@@ -221,7 +221,7 @@ def test_a_revenue_share_is_paid_whole_and_never_out_of_the_reserve(
     state: State, rows: list[int], referral: bool, vault: bool
 ) -> None:
     """A row is paid only where the pool holds all of it beyond what users and insurance are owed, and then to the
-    beneficiary to the unit; a vault's is given up only where it could be paid; the market's counter is never negative."""
+    beneficiary to the unit; a vault's is given up only where it could be paid; the counter never falls below 0."""
     market, spot = state
     reserve = revenue_share_reserve(market, 1)
     net_user_pnl = calculate_net_user_cost_basis(market.amm)
