@@ -71,9 +71,8 @@ def print_replay(console: Console, done: Replayed) -> None:
         console.print(f"snapshots {len(done.snapshots)} state roots compared, all equal")
     if done.reworded:
         console.print(f"wording   {len(done.reworded)} outcomes are the same but explained in other words")
-    console.print(
-        f"signed    {done.signed:,} entries, each by whom it says; {done.tip.sequence - done.signed:,} unsigned"
-    )
+    unsigned = done.tip.sequence - done.signed
+    console.print(f"signed    {done.signed:,} entries, every signature checked; {unsigned:,} unsigned")
     console.print(f"root      {done.root}")
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Protocol
@@ -12,8 +13,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from seawall.cli import app
 from seawall.cli.audit import audit_and_print
+from seawall.cli.compare import print_comparison
 from seawall.cli.opening import fail, open_venue
 from seawall.cli.overview import (
+    print_fee_ledgers,
     print_flows,
     print_insurance,
     print_losses,
@@ -32,18 +35,34 @@ from seawall.lab.luna_week import KEEPER_DOWN, KEEPER_UP, LunaWeek
 from seawall.lab.prices import Round
 
 
+class RulebookName(Enum):
+    """A rulebook by its name."""
+
+    drift = "drift"
+    velocity = "velocity"
+
+
 @app.command()
 def demo(
     venue: Annotated[Path | None, typer.Option(help="Where to keep the venue; it must not exist yet.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 20_220_507,
+    rulebook: Annotated[RulebookName, typer.Option(help="The rulebook that the venue follows.")] = RulebookName.drift,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Run both rulebooks on the same people, in memory, side by side.")
+    ] = False,
 ) -> None:
     """Run the LUNA week (7 to 14 May 2022) and show who was paid from what."""
     console = Console(highlight=False)
+    if compare:
+        if venue is not None or rulebook is not RulebookName.drift:
+            raise fail("--compare runs both rulebooks in memory: it takes neither --venue nor --rulebook")
+        print_comparison(console, seed)
+        return
     if venue is None:
         venue = Path(tempfile.mkdtemp(prefix="seawall-demo-")) / "luna-week.seawall"
     elif venue.exists():
         raise fail(f"{venue}: a demo starts a venue of its own; name a path that does not exist yet")
-    scenario = LunaWeek(seed)
+    scenario = LunaWeek(seed, rulebook.value)
     flows = Flows()
     started = perf_counter()
     with open_venue(venue) as target:
@@ -107,6 +126,7 @@ def _report(console: Console, scenario: LunaWeek, venue: Venue, flows: Flows, fi
     )
     print_vaults(console, venue.store)
     print_pools(console, venue.store)
+    print_fee_ledgers(console, venue.store)
     print_perp_markets(console, venue.store)
     print_insurance(console, venue.store, clock, first)
     print_flows(console, venue.store, flows)

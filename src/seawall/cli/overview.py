@@ -38,24 +38,50 @@ def print_vaults(console: Console, store: Store) -> None:
 def print_pools(console: Console, store: Store) -> None:
     """Each pool and what it holds."""
     shown = table("Pools", "pool", "holds", "token", "is for", left=("token", "is for"))
+    velocity = _is_velocity(store)
     quote = store.spot_markets.objects[0] if store.spot_markets.objects else None
     for market in store.perp_markets.objects:
         assert quote is not None
-        for name, pool, purpose in (
-            ("P&L pool", market.pnl_pool, "users' settled gains"),
-            ("fee pool", market.amm.fee_pool, "the AMM, then the revenue pool"),
-        ):
-            tokens = _tokens(store, pool)
-            shown.add_row(f"{market.name} {name}", amount(tokens, quote.decimals), quote.name, purpose)
+        pools = [
+            ("P&L pool", market.pnl_pool, "users' settled gains, fees not swept yet" if velocity else "settled gains"),
+            ("fee pool", market.amm.fee_pool, "the AMM alone" if velocity else "the AMM, then the revenue pool"),
+        ]
+        if velocity:
+            pools.append(("protocol fee pool", market.protocol_fee_pool, "the protocol"))
+        for name, pool, purpose in pools:
+            shown.add_row(f"{market.name} {name}", amount(_tokens(store, pool), quote.decimals), quote.name, purpose)
     for spot in store.spot_markets.objects:
-        shown.add_row(
-            f"{spot.name} revenue pool", amount(_tokens(store, spot.revenue_pool), spot.decimals), spot.name,
-            "insurance, perp markets in need",
-        )  # fmt: skip
-        if spot.market_index:
+        purpose = "insurance" if velocity else "insurance, perp markets in need"
+        held = amount(_tokens(store, spot.revenue_pool), spot.decimals)
+        shown.add_row(f"{spot.name} revenue pool", held, spot.name, purpose)
+        if velocity:
+            held = amount(_tokens(store, spot.protocol_fee_pool), spot.decimals)
+            shown.add_row(f"{spot.name} protocol fee pool", held, spot.name, "the protocol")
+        elif spot.market_index:
             assert quote is not None
             tokens = _tokens(store, spot.spot_fee_pool)
             shown.add_row(f"{spot.name} spot fee pool", amount(tokens, quote.decimals), quote.name, "fillers")
+    console.print(shown)
+
+
+def _is_velocity(store: Store) -> bool:
+    return store.state.objects[0].rulebook == RULEBOOK_VELOCITY
+
+
+def print_fee_ledgers(console: Console, store: Store) -> None:
+    """Each market's fee ledger, where the rulebook keeps one."""
+    if not _is_velocity(store) or not store.perp_markets.objects:
+        return
+    shown = table(
+        "Fee ledgers (quote)", "market", "fees", "of liquidations", "AMM got", "not swept: protocol", "insurance", "AMM"
+    )
+    for market in store.perp_markets.objects:
+        ledger = market.fee_ledger
+        figures = (
+            ledger.total_exchange_fee, ledger.total_liquidation_fee, ledger.amm_protocol_fees_received,
+            ledger.pending_protocol_fee, ledger.pending_if_fee, ledger.pending_amm_provision,
+        )  # fmt: skip
+        shown.add_row(market.name, *(amount(figure, 6) for figure in figures))
     console.print(shown)
 
 
@@ -78,8 +104,9 @@ def print_perp_markets(console: Console, store: Store) -> None:
             amount(amm.base_asset_amount_short, 9), amount(amm.base_asset_amount_with_amm, 9),
             str(market.number_of_users_with_base),
         )  # fmt: skip
+        fees = market.fee_ledger.total_exchange_fee if _is_velocity(store) else amm.total_exchange_fee
         money.add_row(
-            market.name, amount(amm.total_exchange_fee, 6), amount(amm.total_fee_minus_distributions, 6),
+            market.name, amount(fees, 6), amount(amm.total_fee_minus_distributions, 6),
             amount(claim.quote_settled_insurance, 6),
             amount(claim.quote_max_insurance - claim.quote_settled_insurance, 6), amount(amm.total_social_loss, 6),
         )  # fmt: skip
@@ -89,7 +116,7 @@ def print_perp_markets(console: Console, store: Store) -> None:
 
 def print_insurance(console: Console, store: Store, clock: Clock, since: Sequence[SharePoint] = ()) -> None:
     """Each insurance fund: vault, owners, share price, APR since the points given; then what settles next."""
-    velocity = store.state.objects[0].rulebook == RULEBOOK_VELOCITY
+    velocity = _is_velocity(store)
     shown = table(
         "Insurance funds", "token", "vault", "stakers own", "ballast" if velocity else "protocol owns", "share price",
         *(("APR so far",) if since else ()),
@@ -124,6 +151,8 @@ _NAMES = {
     "fee_pool": "fee pool",
     "revenue_pool": "revenue pool",
     "spot_fee_pool": "spot fee pool",
+    "protocol_fee_pool": "protocol fee pool",
+    "revenue_receivable": "revenue receivable",
     "other_depositors": "lenders (interest)",
     "other_borrowers": "borrowers (interest)",
     "dust": "surplus",
@@ -195,17 +224,19 @@ def _print_resolved(console: Console, store: Store, losses: Losses, index: int) 
     market = store.spot_markets.objects[index]
     found = {kind: losses.resolved[kind, index] for kind, _ in LOSSES if (kind, index) in losses.resolved}
     still_open = any(one.uncovered for one in found.values())
-    columns = ("kind", "times", "loss", "insurance", "fee pool", "socialised", *(("open",) if still_open else ()))
+    others = any(one.other for one in found.values())
+    sources = ("insurance", "fee pool", *(("other pools",) if others else ()), "socialised")
+    columns = ("kind", "times", "loss", *sources, *(("open",) if still_open else ()))
     shown = table(
         f"Losses that their owners could not pay ({market.name})", *columns,
-        note="loss = insurance + fee pool + socialised" + (" + open (it waits)" if still_open else ""),
+        note=f"loss = {' + '.join(sources)}" + (" + open (it waits)" if still_open else ""),
     )  # fmt: skip
     for kind, title in LOSSES:
         one = found.get(kind)
         if one is None:
             shown.add_row(title, "0")
             continue
-        parts = (one.loss, one.insurance, one.fee_pool + one.other, one.socialised)
+        parts = (one.loss, one.insurance, one.fee_pool, *((one.other,) if others else ()), one.socialised)
         cells = (*parts, one.uncovered) if still_open else parts
         shown.add_row(title, f"{one.count:,}", *(amount(part, market.decimals) for part in cells))
     console.print(shown)
