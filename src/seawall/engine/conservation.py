@@ -155,6 +155,8 @@ def _isolated_collateral(legs: dict[int, list[Leg]], change: Change, after: User
     """The collateral of isolated positions is a deposit in the quote market, a claim of its own beside cross margin."""
     news = _read_collateral(change.data, _PERPS_AT)
     olds = _NO_COLLATERAL if change.before is None else _read_collateral(change.before, _PERPS_AT)
+    if not any(news[1::2]) and not any(olds[1::2]):
+        return
     for at in range(0, len(news), len(_COLLATERAL)):
         old, new = olds[at + 1], news[at + 1]
         if old == new and (new == 0 or QUOTE_SPOT_MARKET_INDEX not in moving):
