@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seawall.engine.queries.pnl import claimable_pnl
 from seawall.engine.receipts import Receipt
 from seawall.engine.results import decode_results
 from seawall.instructions.administration import (
@@ -504,3 +505,18 @@ def test_expired_positions_and_funding_are_settled_in_batches() -> None:
     assert (
         many.refused(SettleExpiredBatch(market_index=OTHER, users=["@long"]), "@keeper") == "PerpMarketNotInSettlement"
     )
+
+
+# --- asking ------------------------------------------------------------------------------------------------------
+
+
+def test_the_query_tells_what_a_settlement_would_pay_and_what_caps_it() -> None:
+    venue = Pools(10)
+    venue.fund("fee_pool", 500 * Q)
+    venue.claim(40 * Q, PERP, "@long")
+    found = claimable_pnl(venue.machine.store, venue.clock, "@long", PERP)
+    assert (found.claimable_pnl, found.pnl_pool_available, found.payable_pnl) == (40 * Q, 10 * Q, 10 * Q)
+    assert (found.refusal, found.owner_must_sign, venue.held("pnl")) == ("", True, (10,))
+    venue.fund("pnl_pool", 0)
+    found = claimable_pnl(venue.machine.store, venue.clock, "@long", PERP)
+    assert (found.refusal, found.claimable_pnl, found.payable_pnl) == ("PnlPoolCantSettleUser", 40 * Q, 0)

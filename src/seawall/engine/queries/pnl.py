@@ -4,6 +4,7 @@ import msgspec
 
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.pnl import check_quote_vault, settle_market
+from seawall.engine.handlers.velocity.pnl import settle_market as settle_market_of_velocity
 from seawall.engine.receipts import Clock
 from seawall.engine.store import Store
 from seawall.engine.transaction import Transaction
@@ -12,7 +13,7 @@ from seawall.instructions.base import user_key
 from seawall.rules.common.perp_positions import calculate_position_pnl, find_perp_position
 from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.user_status import is_being_liquidated
-from seawall.state.enums import EXCHANGE_SETTLE_PNL_PAUSED, STATUS_SETTLEMENT, TRY_SETTLE
+from seawall.state.enums import EXCHANGE_SETTLE_PNL_PAUSED, RULEBOOK_VELOCITY, STATUS_SETTLEMENT, TRY_SETTLE
 from seawall.state.facts import SettlePnlFacts
 from seawall.state.perp_market import PerpMarket
 from seawall.state.user import PerpPosition
@@ -58,9 +59,13 @@ def claimable_pnl(store: Store, clock: Clock, user: str, market_index: int) -> C
         )
     position = account.perp_positions[index]
     base = position.base_asset_amount
+    velocity, noted = tx.state.rulebook == RULEBOOK_VELOCITY, SettlePnlFacts()
     try:
         require_not_paused(tx, EXCHANGE_SETTLE_PNL_PAUSED)
-        facts = settle_market(tx, account, market_index, TRY_SETTLE, MARGIN_NOT_JUDGED)
+        if velocity:
+            facts = settle_market_of_velocity(tx, account, market_index, TRY_SETTLE, MARGIN_NOT_JUDGED, noted)
+        else:
+            facts = settle_market(tx, account, market_index, TRY_SETTLE, MARGIN_NOT_JUDGED)
         if facts.refused == 0:
             check_quote_vault(tx)
             if not facts.settled:
@@ -69,7 +74,8 @@ def claimable_pnl(store: Store, clock: Clock, user: str, market_index: int) -> C
         refusal = ErrorCode(facts.refused).name if facts.refused else ""
         reasons = [f"{limit.name}: {limit.note}" for limit in tx.limits]
     except SettlementError as error:
-        facts = _unsettled(tx, position, market)
+        # Velocity refuses TrySettle too, once the pools moved: what they had to give was noted until then
+        facts = noted if noted.claimable_pnl else _unsettled(tx, position, market)
         refusal = error.code.name
         reasons = [str(error)]
     others_may = facts.pnl_pool_excess > 0 or (base == 0 and is_being_liquidated(account))

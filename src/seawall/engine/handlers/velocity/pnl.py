@@ -90,14 +90,18 @@ def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
     check_quote_vault(tx)
 
 
-def settle_market(tx: Transaction, user: User, market_index: int, mode: int, margin_verdict: int) -> SettlePnlFacts:
+def settle_market(
+    tx: Transaction, user: User, market_index: int, mode: int, margin_verdict: int, facts: SettlePnlFacts | None = None
+) -> SettlePnlFacts:
     """Refresh a market's AMM and settle the user's P&L in it; in a market in Settlement close the position.
 
     After a settlement that was made, the account's builders and referrer are paid while builder codes are on. User and
-    quote market are checked out already. What cut the claim goes to the receipt; errors explain themselves.
+    quote market are checked out already. What cut the claim goes to the receipt; errors explain themselves. ``facts``,
+    where given, has what was noted also after an error.
     """
     expired = tx.write_perp_market(market_index).status == STATUS_SETTLEMENT
-    interest, funding, facts, sweep = InterestFacts(), FundingPaymentFacts(), SettlePnlFacts(), SweepFacts()
+    facts = SettlePnlFacts() if facts is None else facts
+    interest, funding, sweep = InterestFacts(), FundingPaymentFacts(), SweepFacts()
     if expired:
         require_not_paused(tx, EXCHANGE_AMM_PAUSED)
     funding_paused = is_paused(tx, EXCHANGE_FUNDING_PAUSED)
