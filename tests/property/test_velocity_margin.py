@@ -16,6 +16,7 @@ from seawall.instructions.isolated import (
     TransferIsolatedPerpPositionDeposit,
     WithdrawFromIsolatedPerpPosition,
 )
+from seawall.instructions.pnl import SettlePnl
 from seawall.rules.common.balances import get_spot_balance, get_token_amount
 from seawall.rules.common.margin import all_scopes_meet_margin_requirement, perp_row_margin
 from seawall.rules.common.margin_weights import (
@@ -303,7 +304,7 @@ def test_e8_a_transfer_leaves_deposits_less_borrows_alone(
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["deposit", "withdraw", "put", "move", "take_out", "trade", "price", "wait"]),
+        st.sampled_from(["deposit", "withdraw", "put", "move", "take_out", "trade", "settle", "price", "wait"]),
         st.sampled_from(["@alice", "@bob"]),
         st.integers(-500, 500),
     ),
@@ -312,7 +313,7 @@ steps = st.lists(
 
 
 def instruction(kind: str, user: str, amount: int) -> Instruction:
-    """One movement of money, whole tokens."""
+    """One movement of money."""
     tokens = abs(amount) * ONE_USDC + abs(amount) % 7
     if kind == "deposit":
         return Deposit(user=user, market_index=USDC, amount=tokens)
@@ -322,6 +323,8 @@ def instruction(kind: str, user: str, amount: int) -> Instruction:
         return DepositIntoIsolatedPerpPosition(user=user, perp_market_index=PERP, amount=tokens)
     if kind == "take_out":
         return WithdrawFromIsolatedPerpPosition(user=user, perp_market_index=PERP, amount=tokens)
+    if kind == "settle":
+        return SettlePnl(user=user, market_index=PERP)
     signed = tokens if amount > 0 else -tokens
     return TransferIsolatedPerpPositionDeposit(user=user, perp_market_index=PERP, amount=signed)
 
@@ -349,7 +352,7 @@ def _pools(market: PerpMarket) -> list[Any]:
 @settings(max_examples=40, deadline=None)
 @given(steps=steps)
 def test_d1_d2_the_vault_covers_every_claim_after_every_instruction(steps: list[tuple[str, str, int]]) -> None:
-    """Whatever is deposited, isolated, traded and withdrawn: the vault holds at least cross balances, isolated
+    """Whatever is deposited, isolated, traded, settled and withdrawn: the vault holds at least cross balances, isolated
     collateral, P&L, fee, protocol and revenue pools and the receivable together; what it holds beyond them is dust."""
     venue = TradingVenue(rulebook="velocity", isolated_positions=True)
     venue.trader("@alice", "@bob", usdc=2_000)
