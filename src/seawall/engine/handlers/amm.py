@@ -195,13 +195,15 @@ def emit_funding_payment(tx: Transaction, user: User, facts: FundingPaymentFacts
 
 
 def emit_funding_rate(tx: Transaction, facts: FundingRateFacts) -> None:
-    """CurveRecord where k moved with it, then FundingRateRecord, where the rate was updated."""
+    """CurveRecord where k moved with it, then FundingRateRecord as the program tells it, where the rate was updated."""
     if not facts.updated:
         return
     emit_curve(tx, facts.curve)
-    if tx.state.rulebook != RULEBOOK_DRIFT:
-        emit_velocity_funding_rate(tx, facts)
-        return
+    oracle, mark = {"oracle_price_twap": facts.oracle_price_twap}, {"mark_price_twap": facts.mark_price_twap}
+    drift = tx.state.rulebook == RULEBOOK_DRIFT
+    twaps = {**oracle, **mark} if drift else {**mark, **oracle}
+    revenue = {"period_revenue": facts.period_revenue} if drift else {}
+    unsettled = {"base_asset_amount_with_unsettled_lp": 0} if drift else {}
     tx.emit(
         "FundingRateRecord",
         ts=tx.now,
@@ -212,29 +214,10 @@ def emit_funding_rate(tx: Transaction, facts: FundingRateFacts) -> None:
         funding_rate_short=facts.funding_rate_short,
         cumulative_funding_rate_long=facts.cumulative_funding_rate_long,
         cumulative_funding_rate_short=facts.cumulative_funding_rate_short,
-        oracle_price_twap=facts.oracle_price_twap,
-        mark_price_twap=facts.mark_price_twap,
-        period_revenue=facts.period_revenue,
+        **twaps,
+        **revenue,
         base_asset_amount_with_amm=facts.base_asset_amount_with_amm,
-        base_asset_amount_with_unsettled_lp=0,
-    )
-
-
-def emit_velocity_funding_rate(tx: Transaction, facts: FundingRateFacts) -> None:
-    """FundingRateRecord as Velocity's program tells it."""
-    tx.emit(
-        "FundingRateRecord",
-        ts=tx.now,
-        record_id=facts.record_id,
-        market_index=facts.market_index,
-        funding_rate=facts.funding_rate,
-        funding_rate_long=facts.funding_rate_long,
-        funding_rate_short=facts.funding_rate_short,
-        cumulative_funding_rate_long=facts.cumulative_funding_rate_long,
-        cumulative_funding_rate_short=facts.cumulative_funding_rate_short,
-        mark_price_twap=facts.mark_price_twap,
-        oracle_price_twap=facts.oracle_price_twap,
-        base_asset_amount_with_amm=facts.base_asset_amount_with_amm,
+        **unsettled,
     )
 
 
