@@ -19,6 +19,7 @@ from seawall.cli import audit as _audit  # noqa: E402, F401 - each command regis
 from seawall.cli import demo as _demo  # noqa: E402, F401
 from seawall.cli import explain as _explain  # noqa: E402, F401
 from seawall.cli import luna as _luna  # noqa: E402, F401
+from seawall.cli import migrate as _migrate  # noqa: E402, F401
 from seawall.cli import parity as _parity  # noqa: E402, F401
 from seawall.cli import rules as _rules  # noqa: E402, F401
 from seawall.cli import run as _run  # noqa: E402, F401

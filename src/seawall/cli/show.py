@@ -8,7 +8,7 @@ from rich.console import Console
 
 from seawall.cli import app
 from seawall.cli.opening import fail, open_venue
-from seawall.cli.overview import print_insurance, print_perp_markets, print_pools, print_vaults
+from seawall.cli.overview import print_fee_ledgers, print_insurance, print_perp_markets, print_pools, print_vaults
 from seawall.cli.text import amount, print_refusal, table, when
 from seawall.engine.queries.insurance import insurance_stake
 from seawall.engine.queries.margin import margin, withdrawable
@@ -60,6 +60,7 @@ def _venue(console: Console, venue: Venue, clock: Clock) -> None:
     )
     print_vaults(console, venue.store)
     print_pools(console, venue.store)
+    print_fee_ledgers(console, venue.store)
     print_perp_markets(console, venue.store)
     print_insurance(console, venue.store, clock)
 
