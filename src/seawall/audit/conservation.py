@@ -306,7 +306,8 @@ def _named_leak(receipt: Receipt, market_index: int) -> int:
 def rounding_bound(before: SpotMarket, after: SpotMarket, legs: int) -> int:
     """Most tokens that the roundings of one instruction can leave behind in a spot market.
 
-    Each leg rounds once or twice. An accrual truncates the deposit index, raises the borrow index by up to two units
+    Each leg rounds once or twice, each time by less than a token, or than a scaled unit where that is worth more (a
+    gift to the last depositor of a few tokens raises the index beyond all measure). An accrual truncates the deposit index, raises the borrow index by up to two units
     (of 1e-10, on every scaled balance), and knows utilization to 1e-6 only: so much of the interest, relative to
     deposits, is not passed on.
     """
@@ -316,4 +317,5 @@ def rounding_bound(before: SpotMarket, after: SpotMarket, legs: int) -> int:
     units = (2 * deposit_balance + 3 * borrow_balance) // precision
     growth = after.cumulative_borrow_interest - before.cumulative_borrow_interest
     not_passed_on = deposit_balance * growth // (precision * 1_000_000)
-    return 2 * legs + 4 + units + not_passed_on
+    index = max(before.cumulative_deposit_interest, after.cumulative_deposit_interest, after.cumulative_borrow_interest)
+    return legs * max(2, 1 + index // precision) + 4 + units + not_passed_on
