@@ -43,7 +43,7 @@ def venue() -> InsuranceVenue:
 
 def non_zero(record: Any) -> dict[str, Any]:
     """The fields of a record that are set."""
-    return {path: value for path, value in flatten(record) if value not in ("0", False, "", "Initialized")}
+    return {path: value for path, value in flatten(record) if value not in ("0", False, "", "Initialized", "drift")}
 
 
 def test_the_default_exchange() -> None:
