@@ -11,7 +11,12 @@ from seawall.lanes import rule
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
 from seawall.rules.common.funding import settle_funding_payment
-from seawall.rules.common.liquidation_math import LIQUIDATION_FEE_PRECISION, NO_LIMIT_PRICE
+from seawall.rules.common.liquidation_math import (
+    LIQUIDATION_FEE_PRECISION,
+    NO_LIMIT_PRICE,
+    calculate_max_pct_to_liquidate,
+    part_to_liquidate,
+)
 from seawall.rules.common.oracles import ACTION_LIQUIDATE, is_oracle_valid_for_action
 from seawall.rules.common.perp_orders import is_oracle_too_divergent_with_twap_5min
 from seawall.rules.common.perp_positions import (
@@ -38,7 +43,7 @@ from seawall.state.enums import (
     STATUS_SETTLEMENT,
     VELOCITY_SPOT_LIQUIDATION,
 )
-from seawall.state.exchange import OracleGuardRails
+from seawall.state.exchange import OracleGuardRails, State
 from seawall.state.facts import FundingPaymentFacts, LiquidationFacts
 from seawall.state.oracle import OraclePriceData
 from seawall.state.perp_market import PerpMarket
@@ -154,6 +159,29 @@ def cancel_all_orders(user: User, slot: int) -> bool:
 
 
 @rule
+def max_pct_to_liquidate(user: User, shortage: int, state: State, slot: int) -> int:
+    """Part (1e4) of an account's shortage that may be covered by now. Source: liquidation.md §2.5."""
+    return calculate_max_pct_to_liquidate(
+        user.last_active_slot,
+        user.liquidation_margin_freed,
+        shortage,
+        slot,
+        state.initial_pct_to_liquidate,
+        state.liquidation_duration,
+    )
+
+
+@rule
+def note_allowed_part(shortage: int, pct: int, to_cover: int, facts: LiquidationFacts) -> int:
+    """What of the amount that would cover the shortage may be liquidated by now; the steps are noted."""
+    facts.margin_shortage = shortage
+    facts.max_pct_to_liquidate = pct
+    facts.to_cover = to_cover
+    facts.allowed = part_to_liquidate(to_cover, pct)
+    return facts.allowed
+
+
+@rule
 def smallest_transfer(asked: int, held: int, allowed: int, implied: int, value: int, facts: LiquidationFacts) -> int:
     """What of a liability is transferred: the least of what is asked, held, allowed and paid for.
 
@@ -161,16 +189,9 @@ def smallest_transfer(asked: int, held: int, allowed: int, implied: int, value: 
     """
     facts.held = held
     facts.implied = implied
-    if value <= SMALL_LIABILITY and allowed < held:
-        allowed = held
-    amount = asked
-    if held < amount:
-        amount = held
-    if allowed < amount:
-        amount = allowed
-    if implied < amount:
-        amount = implied
-    return amount
+    if value <= SMALL_LIABILITY:
+        allowed = max(allowed, held)
+    return min(min(asked, held), min(allowed, implied))
 
 
 @rule
@@ -180,14 +201,9 @@ def largest_perp_transfer(asked: int, held: int, allowed: int, price: int) -> in
     A small position may go whole. Source: liquidation.md §4 steps 20-21.
     """
     value = held * max(price, 0) // BASE_PRECISION
-    if value <= SMALL_POSITION and allowed < held:
-        allowed = held
-    amount = asked
-    if held < amount:
-        amount = held
-    if allowed < amount:
-        amount = allowed
-    return amount
+    if value <= SMALL_POSITION:
+        allowed = max(allowed, held)
+    return min(asked, min(held, allowed))
 
 
 @rule

@@ -6,7 +6,7 @@ Source: liquidation.md §3; ``controller/liquidation.rs``.
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, checked_u64, sub_saturating, to_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.liquidation_math import calculate_max_pct_to_liquidate, part_to_liquidate
+from seawall.rules.common.liquidation_steps import max_pct_to_liquidate, note_allowed_part
 from seawall.rules.common.margin import (
     calculate_margin,
     can_exit_liquidation,
@@ -148,19 +148,7 @@ def leaves_after_cancelling(
 @rule
 def allow_part(user: User, shortage: int, to_cover: int, state: State, slot: int, facts: LiquidationFacts) -> int:
     """What of the amount that would cover the shortage may be liquidated by now; the steps are noted."""
-    pct = calculate_max_pct_to_liquidate(
-        user.last_active_slot,
-        user.liquidation_margin_freed,
-        shortage,
-        slot,
-        state.initial_pct_to_liquidate,
-        state.liquidation_duration,
-    )
-    facts.margin_shortage = shortage
-    facts.max_pct_to_liquidate = pct
-    facts.to_cover = to_cover
-    facts.allowed = part_to_liquidate(to_cover, pct)
-    return facts.allowed
+    return note_allowed_part(shortage, max_pct_to_liquidate(user, shortage, state, slot), to_cover, facts)
 
 
 # --- the end ---------------------------------------------------------------------------------------------------

@@ -12,12 +12,14 @@ from typing import Final
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX, checked_u64, sub_saturating, to_u64
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.rules.common.liquidation_math import (
-    LIQUIDATION_PCT_PRECISION,
-    calculate_max_pct_to_liquidate,
-    part_to_liquidate,
+from seawall.rules.common.liquidation_math import LIQUIDATION_PCT_PRECISION
+from seawall.rules.common.liquidation_steps import (
+    POSITIONS,
+    cancel_all_orders,
+    cancel_perp_orders,
+    max_pct_to_liquidate,
+    note_allowed_part,
 )
-from seawall.rules.common.liquidation_steps import POSITIONS, cancel_all_orders, cancel_perp_orders
 from seawall.rules.common.margin import meets_initial_margin_requirement
 from seawall.rules.common.oracles import (
     ACTION_LIQUIDATE,
@@ -228,19 +230,8 @@ def allow_part(
     """
     pct = LIQUIDATION_PCT_PRECISION
     if row == CROSS:
-        pct = calculate_max_pct_to_liquidate(
-            user.last_active_slot,
-            user.liquidation_margin_freed,
-            shortage,
-            slot,
-            state.initial_pct_to_liquidate,
-            state.liquidation_duration,
-        )
-    facts.margin_shortage = shortage
-    facts.max_pct_to_liquidate = pct
-    facts.to_cover = to_cover
-    facts.allowed = part_to_liquidate(to_cover, pct)
-    return facts.allowed
+        pct = max_pct_to_liquidate(user, shortage, state, slot)
+    return note_allowed_part(shortage, pct, to_cover, facts)
 
 
 # --- the end ---------------------------------------------------------------------------------------------------
@@ -278,6 +269,7 @@ def conclude(
     row: int,
     liquidator: User,
     covered: bool,
+    must_help: bool,
     perp_market_index: int,
     spot_markets: list[SpotMarket],
     perp_markets: list[PerpMarket],
@@ -288,10 +280,14 @@ def conclude(
 ) -> None:
     """After the transfer: what it freed, whether the scope is through or bankrupt, what the liquidator can bear.
 
-    A scope whose shortage was to be covered leaves without another look at its margin: deliberate.
-    ``InsufficientCollateral`` of the liquidator. Source: velocity/liquidation.md §5 step 8, §6.1 steps 12-14.
+    A scope whose shortage was to be covered leaves without another look at its margin: deliberate. ``must_help``:
+    ``LiquidationWorsensAccountHealth`` where the shortage has grown. ``InsufficientCollateral`` of the liquidator.
+    Source: velocity/liquidation.md §5 step 8, §6.1 steps 12-14, §8.2.
     """
+    before = margin_shortage(calculation, row)
     recalculate(user, row, spot_markets, perp_markets, oracles, state, calculation, facts)
+    if must_help and margin_shortage(calculation, row) > before:
+        raise SettlementError(ErrorCode.LiquidationWorsensAccountHealth)
     exit_or_enter_bankruptcy(user, row, covered, perp_market_index, spot_markets, perp_markets, facts)
     if not meets_initial_margin_requirement(liquidator, spot_markets, perp_markets, oracles, state):
         raise SettlementError(ErrorCode.InsufficientCollateral)

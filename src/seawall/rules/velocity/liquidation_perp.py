@@ -295,5 +295,6 @@ def liquidate_perp(
     take_over_perp_position(user, user_stats, liquidator, liquidator_stats, market, amount, now, facts)
     covered = amount >= facts.to_cover
     conclude(
-        user, row, liquidator, covered, market_index, spot_markets, perp_markets, oracles, state, calculation, facts
-    )
+        user, row, liquidator, covered, False, market_index, spot_markets, perp_markets, oracles, state, calculation,
+        facts,
+    )  # fmt: skip

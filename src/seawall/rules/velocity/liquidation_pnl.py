@@ -33,7 +33,6 @@ from seawall.rules.common.liquidation_steps import (
     tokens_to_liquidate,
     transfer_pnl,
 )
-from seawall.rules.common.margin import meets_initial_margin_requirement
 from seawall.rules.common.perp_positions import force_get_perp_position_index, get_perp_position_index, is_isolated
 from seawall.rules.common.spot_positions import force_get_spot_position_index, get_spot_position_index
 from seawall.rules.common.token_values import get_token_value
@@ -45,7 +44,6 @@ from seawall.rules.velocity.liquidation import (
     check_neither_bankrupt,
     check_pool,
     conclude,
-    exit_or_enter_bankruptcy,
     leave_or_refuse,
     leaves_after_cancelling,
     recalculate,
@@ -193,8 +191,8 @@ def liquidate_borrow_for_perp_pnl(
     move_borrow_and_pnl(user, liquidator, market, spot_market, facts)
     covered = facts.liability_transfer >= facts.to_cover
     conclude(
-        user, CROSS, liquidator, covered, perp_market_index, spot_markets, perp_markets, oracles, state, calculation,
-        facts,
+        user, CROSS, liquidator, covered, False, perp_market_index, spot_markets, perp_markets, oracles, state,
+        calculation, facts,
     )  # fmt: skip
 
 
@@ -353,34 +351,6 @@ def move_deposit_and_pnl(
 
 
 @rule
-def conclude_loss(
-    user: User,
-    row: int,
-    liquidator: User,
-    covered: bool,
-    perp_market_index: int,
-    spot_markets: list[SpotMarket],
-    perp_markets: list[PerpMarket],
-    oracles: list[OraclePriceData],
-    state: State,
-    calculation: MarginCalculation,
-    facts: LiquidationFacts,
-) -> None:
-    """As ``conclude``, but the shortage must not have grown: ``LiquidationWorsensAccountHealth``, not in Settlement.
-
-    Source: velocity/liquidation.md §8.2.
-    """
-    before = margin_shortage(calculation, row)
-    recalculate(user, row, spot_markets, perp_markets, oracles, state, calculation, facts)
-    settling = perp_markets[perp_market_index].status == STATUS_SETTLEMENT
-    if not settling and margin_shortage(calculation, row) > before:
-        raise SettlementError(ErrorCode.LiquidationWorsensAccountHealth)
-    exit_or_enter_bankruptcy(user, row, covered, perp_market_index, spot_markets, perp_markets, facts)
-    if not meets_initial_margin_requirement(liquidator, spot_markets, perp_markets, oracles, state):
-        raise SettlementError(ErrorCode.InsufficientCollateral)
-
-
-@rule
 def liquidate_perp_pnl_for_deposit(
     user: User,
     liquidator: User,
@@ -446,7 +416,7 @@ def liquidate_perp_pnl_for_deposit(
     )
     move_deposit_and_pnl(user, row, liquidator, market, spot_market, facts)
     covered = facts.liability_transfer >= facts.to_cover
-    conclude_loss(
-        user, row, liquidator, covered, perp_market_index, spot_markets, perp_markets, oracles, state, calculation,
-        facts,
+    conclude(
+        user, row, liquidator, covered, market.status != STATUS_SETTLEMENT, perp_market_index, spot_markets,
+        perp_markets, oracles, state, calculation, facts,
     )  # fmt: skip

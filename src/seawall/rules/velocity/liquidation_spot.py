@@ -260,5 +260,6 @@ def liquidate_spot(
     transfer_spot_balances_of_liquidation(user, liquidator, asset_market, liability_market, facts)
     covered = facts.liability_transfer >= facts.to_cover
     conclude(
-        user, CROSS, liquidator, covered, NO_PERP_MARKET, spot_markets, perp_markets, oracles, state, calculation, facts
-    )
+        user, CROSS, liquidator, covered, False, NO_PERP_MARKET, spot_markets, perp_markets, oracles, state,
+        calculation, facts,
+    )  # fmt: skip
