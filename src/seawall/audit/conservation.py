@@ -308,8 +308,8 @@ def rounding_bound(before: SpotMarket, after: SpotMarket, legs: int) -> int:
 
     Each leg rounds once or twice, each time by less than a token, or than a scaled unit where that is worth more (a
     gift to the last depositor of a few tokens raises the index beyond all measure). An accrual truncates the deposit
-    index, raises the borrow index by up to two units (of 1e-10, on every scaled balance), and knows utilization to 1e-6 only: so much of the interest, relative to
-    deposits, is not passed on.
+    index, raises the borrow index by up to two units (of 1e-10, on every scaled balance), and knows utilization to 1e-6
+    only: so much of the interest, relative to deposits, is not passed on.
     """
     precision = pow10(19 - after.decimals)
     deposit_balance = max(before.deposit_balance, after.deposit_balance)
