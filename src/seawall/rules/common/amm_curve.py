@@ -190,7 +190,11 @@ def bid_price(market: PerpMarket, price: int) -> int:
 
 @rule
 def ask_price(market: PerpMarket, price: int) -> int:
-    """The price (1e6) at which users buy from the AMM when its reserve price is ``price``; as ``bid_price``."""
+    """The price (1e6) at which users buy from the AMM when its reserve price is ``price``.
+
+    Drift: the reference price offset does not enter; deliberate.
+    Velocity: it shifts the quote. Source: amm-and-funding.md §4.2.
+    """
     amm: AMM = market.amm
     factor = BID_ASK_SPREAD_PRECISION + amm.long_spread
     if market.rulebook == RULEBOOK_VELOCITY:

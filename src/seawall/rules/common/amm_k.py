@@ -245,7 +245,8 @@ def formulaic_update_k(market: PerpMarket, funding_imbalance_cost: int, facts: C
     """After funding: spend half of what the AMM received on depth, or recover half of what it paid.
 
     ``funding_imbalance_cost`` > 0: the AMM pays. A change whose cost is refused is not made, without an error.
-    Velocity: ``disable_formulaic_k_update`` suppresses it.
+    Drift: at any intensity above 0.
+    Velocity: unless ``disable_formulaic_k_update`` is set.
     Source: amm-and-funding.md §5; ``controller/amm.rs::formulaic_update_k``.
     """
     amm: AMM = market.amm

@@ -113,7 +113,8 @@ def adjust_amm(market: PerpMarket, optimal_peg: int, budget: int, adjust_k: bool
     """Cost (quote 1e6) and new peg within a budget. May lower k in place to pay for more; the peg is not stored here.
 
     The saving from the lower k is spent on the peg but is no part of the cost; deliberate, it is the program's.
-    Velocity: ``disable_formulaic_k_update`` keeps k where it is.
+    Drift: k is lowered wherever ``adjust_k`` asks for it.
+    Velocity: unless ``disable_formulaic_k_update`` is set.
     ``MathError`` where lowering k leaves nothing to move. Source: amm-and-funding.md §6.1;
     ``math/repeg.rs::adjust_amm``.
     """

@@ -242,7 +242,11 @@ def cap_to_max_spread(long_spread: int, short_spread: int, max_spread: int, rule
 
 @rule
 def spread_product(left: int, right: int, rulebook: int) -> int:
-    """A product within u64: Drift refuses a larger one (``MathError``), Velocity cuts it off."""
+    """A product within u64.
+
+    Drift: a larger one is refused (``MathError``).
+    Velocity: it is cut off.
+    """
     if rulebook == RULEBOOK_VELOCITY:
         return saturate_u64(left * right)
     return checked_u64(left * right)
@@ -491,7 +495,8 @@ def smooth_reference_price_offset(amm: AMM, target: int, slot: int) -> None:
 def update_spreads(market: PerpMarket, price: int, slot: int) -> None:
     """Recompute offset, spreads and spread reserves at a reserve price. ``slot``: ``NO_SLOT`` where it is not known.
 
-    Velocity: the spreads are adjusted by ``amm_spread_adjustment``, and the offset changes its sign in steps.
+    Drift: the spreads as computed, the offset at once.
+    Velocity: the spreads adjusted by ``amm_spread_adjustment``; the offset changes its sign in steps.
     Source: amm-and-funding.md §4.3; ``controller/amm.rs::update_spreads``.
     """
     amm: AMM = market.amm

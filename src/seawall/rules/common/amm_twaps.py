@@ -241,6 +241,7 @@ def update_mark_twap_from_estimates(
 ) -> int:
     """Take a trade (or none: ``NO_PRICE``, ``NO_DIRECTION``) into the mark TWAPs; the new mark TWAP (1e6).
 
+    Drift: however old the TWAPs are.
     Velocity: stale TWAPs start afresh from the oracle's instead.
     Source: amm-and-funding.md §6.3; ``math/amm.rs::update_mark_twap_from_estimates``.
     """

@@ -116,7 +116,7 @@ def price_fault(
 
 @rule
 def staleness_for_amm(delay: int, rails: ValidityGuardRails, immediate_override: int, low_risk_override: int) -> int:
-    """Whether a price is too old for the AMM's fills under Velocity: for any, for immediate ones, or for none.
+    """Whether a price is too old for the AMM's fills: for any, for immediate ones, or for none; only Velocity asks.
 
     An immediate override (slots) of 0 makes every price too old, a negative one every price of an earlier slot; a
     low-risk override of 0 is none. Source: drift/amm-and-funding.md §9, newer.

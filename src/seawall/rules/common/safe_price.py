@@ -63,7 +63,11 @@ def safe_oracle_price(
 
 @rule
 def safe_price_validity(market: PerpMarket, oracle: OraclePriceData, rails: ValidityGuardRails, slot: int) -> int:
-    """Class of the safe price, judged afresh; errors as ``oracle_validity``."""
+    """Class of the safe price, judged afresh; errors as ``oracle_validity``.
+
+    Drift: that of the oracle's price.
+    Velocity: that of the price which stands for it.
+    """
     if market.rulebook != RULEBOOK_VELOCITY:
         return perp_oracle_validity(market, oracle, rails)
     price, confidence, delay = safe_oracle_price(market, oracle, rails, slot)
