@@ -7,7 +7,7 @@ back: it may be deleted at any time, and is built again. Nothing here decides an
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -127,10 +127,10 @@ class Views:
 
     # --- building ---------------------------------------------------------------------------------------------
 
-    def catch_up(self, until: int) -> int:
-        """Index the entries up to sequence ``until``; how many were new."""
+    def catch_up(self, until: int, stop: Callable[[], bool] = lambda: False) -> int:
+        """Index the entries up to sequence ``until``, or until ``stop`` says so; how many were new."""
         done = 0
-        while self.sequence < until:
+        while self.sequence < until and not stop():
             with self._lock:
                 page = []
                 for entry in self._journal.entries(self.sequence):

@@ -122,6 +122,8 @@ class Writer:
 
     def _carry_out(self, group: list[Asked]) -> bool:
         """One group, one commit; False where the venue cannot go on."""
+        # whoever gave up before its turn is left out; from here on nobody can
+        group = [asked for asked in group if asked.answer.set_running_or_notify_cancel()]
         at = self.clock()
         self._nonces.forget(at.unix_timestamp)
         let_in: list[Asked] = []
