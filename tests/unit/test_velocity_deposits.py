@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.money import ADMIN, ETH, ONE_SOL, ONE_USDC, SOL, USDC, MoneyVenue
+from support.money import ADMIN, ETH, ONE_SOL, ONE_USDC, RATES, SOL, USDC, WEIGHTS, MoneyVenue
 from support.trading import TradingVenue
 
 from seawall.engine.queries.margin import withdrawable
@@ -19,6 +19,7 @@ from seawall.instructions.deposits import (
     Swap,
     TransferDeposit,
 )
+from seawall.instructions.markets import InitializeSpotMarket
 from seawall.instructions.roles import UpdateHotAdmin, UpdateWarmAdmin
 from seawall.instructions.spot_parameters import (
     UpdateSpotMarketDepositCap,
@@ -245,6 +246,12 @@ def test_the_promise_holds_with_hidden_averages(venue: MoneyVenue) -> None:
     promise = withdrawable(venue.machine.store, venue.clock, "@alice", SOL)
     assert error_of(venue.withdraw("@alice", SOL, promise.amount + 1)) == promise.bound_by
     assert venue.withdraw("@alice", SOL, promise.amount).ok
+
+
+def test_a_withdrawal_ends_the_liquidation_of_cross_margin(venue: MoneyVenue) -> None:
+    venue.change_user("@bob", status=USER_BEING_LIQUIDATED)
+    assert venue.withdraw("@bob", SOL, 1).ok
+    assert venue.user("@bob").status == 0
 
 
 def test_reduce_only_pays_the_deposit_and_no_more(venue: MoneyVenue) -> None:
@@ -508,3 +515,15 @@ def test_factors_hold_for_the_time_before_too(venue: MoneyVenue) -> None:
     venue.ok(UpdateSpotMarketIfFactor(spot_market_index=SOL, if_fee_factor=0, protocol_fee_factor=999_999))
     assert venue.deposit("@bob", SOL, 1).ok
     assert venue.market(SOL).protocol_fee_pool.scaled_balance > 0 == venue.market(SOL).revenue_pool.scaled_balance
+
+
+# --- markets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("decimals", "error"), [(4, "InvalidSpotMarketInitialization"), (5, ""), (19, "")])
+def test_tokens_of_five_decimals(venue: MoneyVenue, decimals: int, error: str) -> None:
+    receipt = venue.do(InitializeSpotMarket(name="coarse", oracle="SOL", decimals=decimals, **WEIGHTS, **RATES))
+    assert receipt.ok if not error else error_of(receipt) == error
+    if not error:
+        assert venue.deposit("@bob", 3, 10**5).ok
+        assert venue.withdraw("@bob", 3, 10**5, reduce_only=True).ok

@@ -12,6 +12,7 @@ from seawall.rules.common.interest import update_historical_oracle_data
 from seawall.rules.velocity.interest import (
     calculate_accumulated_interest,
     calculate_borrow_rate,
+    split_deposit_interest,
     update_spot_market_cumulative_interest_without_oracle,
 )
 from seawall.state.enums import (
@@ -126,13 +127,30 @@ POOLS = ("revenue_pool", "protocol_fee_pool")
 
 def test_the_remainders_lie_crossed() -> None:
     """What the lenders' split kept lies on the revenue pool, what insurance and protocol share on the other."""
-    market = make_market(protocol_fee_factor=1)
-    market.insurance_fund.if_fee_factor = 2
+    market = make_market(protocol_fee_factor=301, deposit_balance=10**12 + 1, borrow_balance=5 * 10**11 + 1)
+    market.insurance_fund.if_fee_factor = 202
+    _, increment = calculate_accumulated_interest(market, YEAR)
+    carved_out, kept = divmod(increment * 503, 1_000_000)
+    insurance, undecided = divmod(carved_out * 202, 503)
     accrue(market, YEAR)
-    assert market.revenue_pool.pending_interest_split_dust == ONE // 20 * 3 % 1_000_000
-    carved_out = ONE // 20 * 3 // 1_000_000
-    assert market.protocol_fee_pool.pending_interest_split_dust == carved_out * 2 % 3
-    assert market.revenue_pool.pending_interest_dust == 10**12 * (carved_out * 2 // 3) % 10**13
+    revenue_pool, protocol_pool = market.revenue_pool, market.protocol_fee_pool
+    assert kept == revenue_pool.pending_interest_split_dust > 0
+    assert undecided == protocol_pool.pending_interest_split_dust > 0
+    # each pool keeps the part of a token that its own cut did not make whole
+    assert revenue_pool.pending_interest_dust == (10**12 + 1) * insurance % 10**13 > 0
+    assert protocol_pool.pending_interest_dust == (10**12 + 1) * (carved_out - insurance) % 10**13 > 0
+
+
+def test_a_lower_carve_out_forfeits_less_than_one_unit() -> None:
+    """What insurance and the protocol had not shared out is cut to what the new carve-out can decide about."""
+    market = make_market(protocol_fee_factor=0)
+    market.insurance_fund.if_fee_factor = 100_000
+    market.protocol_fee_pool.pending_interest_split_dust = 800_000
+    assert split_deposit_interest(1, market) == (1, 0, 0)
+    assert market.protocol_fee_pool.pending_interest_split_dust == 99_999
+    market.insurance_fund.if_fee_factor = 0
+    assert split_deposit_interest(13, market) == (13, 0, 0)
+    assert market.protocol_fee_pool.pending_interest_split_dust == 0
 
 
 def test_a_carve_out_of_all_but_a_millionth_still_accrues() -> None:

@@ -21,7 +21,7 @@ from seawall.rules.common.market_validation import (
     validate_margin_weights,
     validate_spot_market_oracle,
 )
-from seawall.state.enums import STATUS_ACTIVE, STATUS_INITIALIZED, AssetTier, ContractTier
+from seawall.state.enums import RULEBOOK_DRIFT, STATUS_ACTIVE, STATUS_INITIALIZED, AssetTier, ContractTier
 from seawall.state.oracle import HistoricalOracleData, OraclePriceData
 from seawall.state.perp_market import AMM, PerpMarket
 from seawall.state.spot_market import PoolBalance, SpotMarket
@@ -45,7 +45,9 @@ def initialize_spot_market(tx: Transaction, ix: InitializeSpotMarket) -> None:
     market = _new_spot_market(tx, ix, market_index, oracle_index, oracle)
     with required("optimal_utilization ≤ 1000000 and optimal_borrow_rate ≤ max_borrow_rate"):
         validate_borrow_rate(market.optimal_utilization, market.optimal_borrow_rate, market.max_borrow_rate, 0)
-    with required("market 0 has the oracle 'quote' and 6 decimals; every other another oracle and 6 to 19 decimals"):
+    least = 6 if tx.state.rulebook == RULEBOOK_DRIFT else 5
+    decimals = f"{least} to {MAX_DECIMALS} decimals"
+    with required(f"market 0 has the oracle 'quote' and 6 decimals; every other another oracle and {decimals}"):
         validate_spot_market_oracle(market)
         if market.decimals > MAX_DECIMALS:
             raise SettlementError(ErrorCode.InvalidSpotMarketInitialization)
@@ -101,6 +103,7 @@ def _new_spot_market(
         optimal_borrow_rate=ix.optimal_borrow_rate,
         max_borrow_rate=ix.max_borrow_rate,
         decimals=ix.decimals,
+        rulebook=tx.state.rulebook,
         market_index=market_index,
         orders_enabled=market_index != 0,
         status=STATUS_ACTIVE if ix.active_status else STATUS_INITIALIZED,

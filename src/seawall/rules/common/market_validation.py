@@ -5,7 +5,7 @@ from typing import Final
 from seawall.arithmetic import MARGIN_PRECISION, PERCENTAGE_PRECISION, SPOT_IMF_PRECISION, SPOT_WEIGHT_PRECISION
 from seawall.errors import ErrorCode, SettlementError
 from seawall.lanes import rule
-from seawall.state.enums import CONTRACT_TIER_A, CONTRACT_TIER_B, CONTRACT_TIER_C
+from seawall.state.enums import CONTRACT_TIER_A, CONTRACT_TIER_B, CONTRACT_TIER_C, RULEBOOK_VELOCITY
 from seawall.state.exchange import FeeStructure, FeeTier
 from seawall.state.perp_market import PerpMarket
 from seawall.state.spot_market import SpotMarket
@@ -203,14 +203,19 @@ def validate_max_imbalances(
 
 @rule
 def validate_spot_market_oracle(market: SpotMarket) -> None:
-    """The quote oracle goes with market 0 and 6 decimals; any other market needs another oracle and ≥ 6 decimals.
+    """The quote oracle goes with market 0 and 6 decimals; any other market needs another oracle.
 
-    ``InvalidSpotMarketInitialization``. Source: instructions.md §3.2.
+    Drift: a token has at least 6 decimals.
+    Velocity: a token has at least 5 decimals.
+    ``InvalidSpotMarketInitialization``. Source: instructions.md §3.2; balances.md §1 (newer).
     """
     is_quote = market.market_index == 0
     if (market.oracle_index == 0) != is_quote:
         raise SettlementError(ErrorCode.InvalidSpotMarketInitialization)
     if is_quote and market.decimals != 6:
         raise SettlementError(ErrorCode.InvalidSpotMarketInitialization)
-    if market.decimals < 6:
+    least = 6
+    if market.rulebook == RULEBOOK_VELOCITY:
+        least = 5
+    if market.decimals < least:
         raise SettlementError(ErrorCode.InvalidSpotMarketInitialization)

@@ -147,7 +147,8 @@ def accrue_interest(spot_market: SpotMarket, now: int, funding_paused: bool, fac
     if deposit_interest > 0 and borrow_interest > 1:
         commit_interest(spot_market, borrow_interest, deposit_interest, now)
         note_accrual(spot_market, facts)
-    elif spot_market.borrow_balance == 0 or calculate_spot_market_utilization(spot_market) == 0:
+    elif calculate_spot_market_utilization(spot_market) == 0:
+        # nothing is lent out, or too little to count
         skip_span(spot_market, now)
 
 
