@@ -65,7 +65,7 @@ def compare_rulebooks(first: str, second: str) -> RulesDiff:
         if book in own:
             own[book][room, name] = Told(f"{book}.{room}", _purpose(doc))
             continue
-        said = {match["book"].lower(): " ".join(match["text"].split()) for match in _SAID.finditer(doc)}
+        said = {match["book"].lower(): " ".join(match["text"].split()).rstrip(".") for match in _SAID.finditer(doc)}
         if first != second and said:
             here = f"common.{room}"
             told = [Told(here, said.get(one, f"as in {other}")) for one, other in ((first, second), (second, first))]
