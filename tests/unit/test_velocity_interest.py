@@ -4,9 +4,12 @@ import pytest
 from support.money import ADMIN, ONE_SOL, ONE_USDC, SOL, START, USDC, MoneyVenue
 
 from seawall.errors import ErrorCode, SettlementError
-from seawall.instructions.administration import UpdateExchangeStatus, UpdateSpotMarketPausedOperations
+from seawall.instructions.administration import (
+    UpdateExchangeStatus,
+    UpdateSpotMarketIfFactor,
+    UpdateSpotMarketPausedOperations,
+)
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
-from seawall.instructions.administration import UpdateSpotMarketIfFactor
 from seawall.rules.common.balances import get_spot_balance, get_token_amount
 from seawall.rules.common.interest import update_historical_oracle_data
 from seawall.rules.velocity.interest import (
@@ -18,6 +21,7 @@ from seawall.rules.velocity.interest import (
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,
+    EXCHANGE_ALL_PAUSED,
     EXCHANGE_FUNDING_PAUSED,
     RULEBOOK_DRIFT,
     RULEBOOK_VELOCITY,
@@ -129,10 +133,10 @@ def test_the_remainders_lie_crossed() -> None:
     """What the lenders' split kept lies on the revenue pool, what insurance and protocol share on the other."""
     market = make_market(protocol_fee_factor=301, deposit_balance=10**12 + 1, borrow_balance=5 * 10**11 + 1)
     market.insurance_fund.if_fee_factor = 202
-    _, increment = calculate_accumulated_interest(market, YEAR)
+    _, increment = calculate_accumulated_interest(market, 1_234_567)
     carved_out, kept = divmod(increment * 503, 1_000_000)
     insurance, undecided = divmod(carved_out * 202, 503)
-    accrue(market, YEAR)
+    accrue(market, 1_234_567)
     revenue_pool, protocol_pool = market.revenue_pool, market.protocol_fee_pool
     assert kept == revenue_pool.pending_interest_split_dust > 0
     assert undecided == protocol_pool.pending_interest_split_dust > 0
@@ -275,7 +279,7 @@ def test_the_crank_forgives_while_funding_pauses(venue: MoneyVenue) -> None:
 
 
 def test_the_crank_stops_only_when_all_eight_bits_are_set(venue: MoneyVenue) -> None:
-    venue.ok(UpdateExchangeStatus(exchange_status=VELOCITY_EXCHANGE_ALL_PAUSED - 1))
+    venue.ok(UpdateExchangeStatus(exchange_status=EXCHANGE_ALL_PAUSED))
     venue.ok(UpdateSpotMarketCumulativeInterest(market_index=SOL), "@anybody")
     venue.ok(UpdateExchangeStatus(exchange_status=VELOCITY_EXCHANGE_ALL_PAUSED))
     assert venue.refused(UpdateSpotMarketCumulativeInterest(market_index=SOL), "@anybody") == "ExchangePaused"
