@@ -221,8 +221,6 @@ def test_an_isolated_bankruptcy_of_the_liquidator_is_one_too() -> None:
     venue = long_venue()
     user = venue.user(VERA)
     user.perp_positions[5].position_flag = POSITION_ISOLATED | POSITION_BANKRUPT
-    user.perp_positions[5].market_index = 7
-    user.perp_positions[5].position_flag = POSITION_ISOLATED
     venue.change_user(VERA, perp_positions=user.perp_positions)
     assert venue.ok(perp(), LISA)
 
@@ -612,6 +610,25 @@ def test_an_isolated_loss_is_paid_by_its_own_collateral() -> None:
     assert row.position_flag == POSITION_ISOLATED | POSITION_BANKRUPT | POSITION_BANKRUPTCY_CLAIM
     assert venue.user(VERA).status == 0 and venue.perp.pending_bankruptcy_claims == 1
     assert venue.refused(loss_for_deposit(), LISA) == "UserBankrupt"
+
+
+def test_an_isolated_position_is_closed_by_an_order() -> None:
+    """Its own margin alone says whether it is through; the cross margin's latch neither bars nor is touched."""
+    venue = long_venue(isolated=True)
+    venue.change_user(VERA, status=USER_BEING_LIQUIDATED, next_liquidation_id=7)
+    record = record_of(venue.ok(with_fill(), LISA))
+    assert (record["bit_flags"], record["liquidation_id"]) == (1, 6)
+    assert record["liquidate_perp"]["base_asset_amount"] > 0
+    assert venue.row().position_flag == POSITION_ISOLATED
+    assert venue.user(VERA).status == USER_BEING_LIQUIDATED
+
+
+def test_a_refusal_names_the_scope() -> None:
+    error, message = long_venue(price=99 * P, isolated=True).refusal(perp())
+    assert error == "SufficientCollateral"
+    assert message.startswith("the isolated position in perp market 0 has a collateral of ")
+    error, message = long_venue(price=99 * P).refusal(perp())
+    assert message.startswith("the account has a collateral of ")
 
 
 def test_an_isolated_position_without_collateral() -> None:
