@@ -68,6 +68,18 @@ def deposit(tx: Transaction, ix: Deposit) -> None:
     ``NoSpotPositionAvailable``, ``InvalidSpotPosition``, ``MarketActionPaused``, ``TokenInsufficientFunds``,
     ``MaxDeposit``, ``MaxBorrows``.
     """
+    user, market = open_deposit(tx, ix)
+    accrue(tx, ix.market_index, True)
+    amount, explanation = credit_deposit(tx, ix, user, market)
+    update_liquidation_status(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
+    update_last_active_slot(user, tx.slot)
+    tx.receive(tx.signer, ix.market_index, amount)
+    emit_deposit(tx, user, market, "Deposit", amount, explanation)
+    validate_max_token_deposits_and_borrows(market)
+
+
+def open_deposit(tx: Transaction, ix: Deposit) -> tuple[User, SpotMarket]:
+    """The account and the market of a deposit that may go on, checked out; nothing has changed yet."""
     user = tx.write_user(ix.user)
     tx.require_authority_or_delegate(user)
     require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
@@ -75,20 +87,21 @@ def deposit(tx: Transaction, ix: Deposit) -> None:
         raise SettlementError(ErrorCode.InsufficientDeposit)
     require_not_bankrupt(user)
     market = tx.write_spot_market(ix.market_index)
+    require_same_pool(user, market)
     if market.status == STATUS_INITIALIZED:
         raise SettlementError(ErrorCode.MarketBeingInitialized)
-    accrue(tx, market.market_index, True)
+    return user, market
+
+
+def credit_deposit(tx: Transaction, ix: Deposit, user: User, market: SpotMarket) -> tuple[int, str]:
+    """Credit a deposit after the interest; what came of it (tokens), and how the event explains it."""
     position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
     was_borrow = is_borrow(position)
     amount = reduce_only_deposit(tx, ix, position, market)
     increment_total_deposits(user, amount, market.decimals, tx.spot_oracle(ix.market_index).price)
     deposit_into_user(amount, market, position)
     validate_deposit_allowed(position, market)
-    update_liquidation_status(user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state)
-    update_last_active_slot(user, tx.slot)
-    tx.receive(tx.signer, ix.market_index, amount)
-    emit_deposit(tx, user, market, "Deposit", amount, "RepayBorrow" if was_borrow else "None")
-    validate_max_token_deposits_and_borrows(market)
+    return amount, "RepayBorrow" if was_borrow else "None"
 
 
 def withdraw(tx: Transaction, ix: Withdraw) -> None:
@@ -180,24 +193,25 @@ def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMa
     Errors in order: ``ExchangePaused``, ``InsufficientDeposit``, ``DefaultError`` (in settlement),
     ``TokenInsufficientFunds``, ``MaxDeposit``, ``MaxBorrows``, ``SpotMarketVaultInvariantViolated``.
     """
-    authority = key_from_text(ix.authority)
-    tx.require_signer(authority, "payer")
-    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
-    if ix.amount == 0:
-        raise SettlementError(ErrorCode.InsufficientDeposit)
-    market = tx.write_spot_market(ix.market_index)
-    require_not_in_settlement(tx, market)
+    authority, market = open_gift(tx, ix)
     deposit_into_pool(ix.amount, market, market.revenue_pool)
     tx.receive(authority, ix.market_index, ix.amount)
     validate_max_token_deposits_and_borrows(market)
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
 
 
-def require_not_in_settlement(tx: Transaction, market: SpotMarket) -> None:
-    """``DefaultError`` for a spot market that is in settlement or delisted, or whose time has come."""
+def open_gift(tx: Transaction, ix: DepositIntoSpotMarketRevenuePool) -> tuple[bytes, SpotMarket]:
+    """Who pays a gift to a revenue pool, and its market, checked out; ``DefaultError`` in settlement."""
+    authority = key_from_text(ix.authority)
+    tx.require_signer(authority, "payer")
+    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    if ix.amount == 0:
+        raise SettlementError(ErrorCode.InsufficientDeposit)
+    market = tx.write_spot_market(ix.market_index)
     expired = market.expiry_ts != 0 and tx.now >= market.expiry_ts
     if market.status == STATUS_SETTLEMENT or market.status == STATUS_DELISTED or expired:
         raise SettlementError(ErrorCode.DefaultError, f"spot market {market.market_index} is in settlement")
+    return authority, market
 
 
 def swap(tx: Transaction, ix: Swap) -> None:

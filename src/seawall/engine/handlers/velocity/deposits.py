@@ -7,12 +7,13 @@ from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.gates import require_not_paused, require_same_pool
 from seawall.engine.handlers.deposit_refusals import EXPLAINERS as EXPLAINERS_OF_DRIFT
 from seawall.engine.handlers.deposits import (
+    credit_deposit,
     emit_deposit,
+    open_deposit,
+    open_gift,
     reduce_only_amount,
-    reduce_only_deposit,
     require_deposits_not_paused,
     require_not_bankrupt,
-    require_not_in_settlement,
     take_out,
 )
 from seawall.engine.interest import accrue
@@ -30,16 +31,10 @@ from seawall.instructions.deposits import (
     Swap,
     Withdraw,
 )
-from seawall.keys import key_from_text
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
 from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import force_get_spot_position_index
-from seawall.rules.common.user_balances import (
-    deposit_into_user,
-    increment_total_deposits,
-    is_borrow,
-    validate_deposit_allowed,
-)
+from seawall.rules.common.user_balances import is_borrow
 from seawall.rules.common.user_status import update_last_active_slot
 from seawall.rules.common.vaults import validate_max_token_deposits, validate_spot_market_vault_amount
 from seawall.rules.velocity.deposit_limits import (
@@ -54,7 +49,6 @@ from seawall.state.enums import (
     DEPOSIT,
     EXCHANGE_DEPOSIT_PAUSED,
     EXCHANGE_WITHDRAW_PAUSED,
-    STATUS_INITIALIZED,
     STATUS_REDUCE_ONLY,
     VELOCITY_SPOT_DEPOSIT,
     VELOCITY_SPOT_WITHDRAW,
@@ -70,30 +64,16 @@ def deposit(tx: Transaction, ix: Deposit) -> None:
     ``MarketActionPaused``, ``TokenInsufficientFunds``, ``SpotMarketVaultInvariantViolated``, ``MaxDeposit``,
     ``DailyDepositLimit``.
     """
-    user = tx.write_user(ix.user)
-    tx.require_authority_or_delegate(user)
-    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
-    if ix.amount == 0:
-        raise SettlementError(ErrorCode.InsufficientDeposit)
-    require_not_bankrupt(user)
-    market = tx.write_spot_market(ix.market_index)
-    require_same_pool(user, market)
-    if market.status == STATUS_INITIALIZED:
-        raise SettlementError(ErrorCode.MarketBeingInitialized)
+    user, market = open_deposit(tx, ix)
     require_deposits_not_paused(market)
     accrue(tx, ix.market_index, True)
     deposits_before = get_token_amount(market.deposit_balance, market, DEPOSIT)
-    position = user.spot_positions[force_get_spot_position_index(user, ix.market_index)]
-    was_borrow = is_borrow(position)
-    amount = reduce_only_deposit(tx, ix, position, market)
-    increment_total_deposits(user, amount, market.decimals, tx.spot_oracle(ix.market_index).price)
-    deposit_into_user(amount, market, position)
-    validate_deposit_allowed(position, market)
+    amount, explanation = credit_deposit(tx, ix, user, market)
     # the flags of isolated positions stay: their collateral did not change
     update_scope_liquidation_status(user, CROSS, *markets_of(tx))
     update_last_active_slot(user, tx.slot)
     tx.receive(tx.signer, ix.market_index, amount)
-    emit_deposit(tx, user, market, "Deposit", amount, "RepayBorrow" if was_borrow else "None")
+    emit_deposit(tx, user, market, "Deposit", amount, explanation)
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
     validate_max_token_deposits(market)
     validate_deposit_cap_after_increase(market, deposits_before)
@@ -134,13 +114,7 @@ def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMa
     Errors in order: ``ExchangePaused``, ``InsufficientDeposit``, ``DefaultError`` (in settlement),
     ``MarketActionPaused``, ``TokenInsufficientFunds``, ``MaxDeposit``, ``SpotMarketVaultInvariantViolated``.
     """
-    authority = key_from_text(ix.authority)
-    tx.require_signer(authority, "payer")
-    require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
-    if ix.amount == 0:
-        raise SettlementError(ErrorCode.InsufficientDeposit)
-    market = tx.write_spot_market(ix.market_index)
-    require_not_in_settlement(tx, market)
+    authority, market = open_gift(tx, ix)
     require_deposits_not_paused(market)
     accrue(tx, ix.market_index, False)
     deposit_into_pool(ix.amount, market, market.revenue_pool)
