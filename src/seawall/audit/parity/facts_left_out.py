@@ -12,7 +12,8 @@ _HEAD: Final = ("head",)
 
 class LeftOut(NamedTuple):
     """Facts that are left out: of these functions (full name, or the name without the remark in parentheses), of these
-    versions, of these tests (none: of all), and only where the named input is true (none: always).
+    versions, of these tests (a test's name, or the remark in parentheses that its source has; none: of all), and only
+    where the named input is true (none: always).
     """
 
     functions: tuple[str, ...]
@@ -109,7 +110,7 @@ def left_out(
         if (
             version in entry.versions
             and any(name in entry.functions for name in names)
-            and (not entry.tests or test in entry.tests)
+            and (not entry.tests or test in entry.tests or any(f"({remark})" in source for remark in entry.tests))
             and (not entry.where or inputs.get(entry.where) is True)
         ):
             return entry

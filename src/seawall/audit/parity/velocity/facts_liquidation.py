@@ -29,11 +29,12 @@ from seawall.rules.velocity.liquidation_math import (
     validate_swap_within_liquidation_boundaries,
 )
 from seawall.rules.velocity.liquidation_perp import liquidate_perp, note_perp_fee_rates
-from seawall.rules.velocity.liquidation_pnl import liquidate_borrow_for_perp_pnl
+from seawall.rules.velocity.liquidation_pnl import liquidate_borrow_for_perp_pnl, liquidate_perp_pnl_for_deposit
 from seawall.rules.velocity.liquidation_spot import note_spot_fee_rates
 from seawall.rules.velocity.margin import calculate_liquidation_margin
 from seawall.state.enums import (
     BORROW,
+    POSITION_BANKRUPT,
     POSITION_ISOLATED,
     RULEBOOK_VELOCITY,
     STATUS_ACTIVE,
@@ -380,6 +381,37 @@ def _liquidate_borrow_for_pnl(inputs: Inputs) -> Found:
     }
 
 
+def _liquidate_isolated_pnl_for_deposit(inputs: Inputs) -> Found:
+    """The loss of an isolated position against its own collateral, which lies in the quote market."""
+    venue = _Venue(inputs, inputs.number("price", _PRICE))
+    market, quote_market = venue.perp_markets[0], venue.spot_markets[0]
+    market.liquidator_fee = inputs.number("perp_liquidator_fee", 0)
+    market.number_of_users_with_base = 0
+    venue.oracles[0].price = inputs.number("quote_price", _PRICE)
+    quote_market.decimals = inputs.number("decimals", 6)
+    quote_market.liquidator_fee = inputs.number("spot_liquidator_fee", 0)
+    quote_market.maintenance_asset_weight = quote_market.initial_asset_weight = inputs.number("asset_weight", 10_000)
+    quote_market.cumulative_deposit_interest = inputs.number("cumulative_deposit_interest", _INDEX)
+    position, taken = venue.user.perp_positions[0], venue.liquidator.perp_positions[0]
+    position.position_flag = POSITION_ISOLATED
+    position.isolated_position_scaled_balance = inputs.number("isolated_scaled")
+    position.quote_asset_amount = market.amm.quote_asset_amount = inputs.number("quote")
+    collateral = venue.liquidator.spot_positions[0]
+    collateral.scaled_balance = inputs.number("liquidator_deposit_scaled", _Venue.ENOUGH)
+    most = inputs.number("liquidator_max_pnl", -position.quote_asset_amount)
+    liquidate_perp_pnl_for_deposit(
+        venue.user, venue.liquidator, 0, 0, most, NO_LIMIT_PRICE, *venue.lists, 0, 0, FundingPaymentFacts(),
+        FundingPaymentFacts(), InterestFacts(), venue.calculation, venue.facts,
+    )  # fmt: skip
+    return {
+        "isolated_scaled": position.isolated_position_scaled_balance,
+        "quote": position.quote_asset_amount,
+        "liquidator_deposit_scaled": collateral.scaled_balance,
+        "liquidator_quote": taken.quote_asset_amount,
+        "bankrupt": position.position_flag & POSITION_BANKRUPT != 0,
+    }
+
+
 def _set_status(inputs: Inputs) -> Found:
     """The state is told in words; an account without anything owed meets its requirement."""
     venue = _Venue(inputs, _PRICE)
@@ -407,5 +439,6 @@ ADAPTERS: dict[str, Adapter] = {
     "spot_liquidation_fee_split": _spot_fee_split,
     "liquidate_perp": _liquidate_perp,
     "liquidate_borrow_for_perp_pnl": _liquidate_borrow_for_pnl,
+    "liquidate_perp_pnl_for_deposit": _liquidate_isolated_pnl_for_deposit,
     "set_user_status_to_being_liquidated": _set_status,
 }

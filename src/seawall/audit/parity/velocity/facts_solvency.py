@@ -19,7 +19,7 @@ from seawall.rules.velocity.if_floor import get_bankruptcy_if_floor
 from seawall.rules.velocity.isolated import CROSS
 from seawall.rules.velocity.spot_bankruptcy import resolve_spot_bankruptcy
 from seawall.rules.velocity.sweep import sweep_market_fees
-from seawall.rules.velocity.user_status import is_scope_bankrupt
+from seawall.rules.velocity.user_status import is_scope_bankrupt, is_scope_being_liquidated
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,
@@ -401,6 +401,26 @@ def _resolve_perp(inputs: Inputs) -> Found:
     }
 
 
+def _resolve_isolated(inputs: Inputs) -> Found:
+    """An isolated position without collateral is found bankrupt; the vault, which has enough, pays its debt."""
+    market, quote_market, user = _perp_market(0), _weigh(make_spot_market(Inputs({}))), User(next_liquidation_id=1)
+    position = user.perp_positions[0]
+    position.position_flag = POSITION_ISOLATED
+    position.isolated_position_scaled_balance = inputs.number("isolated_scaled")
+    position.quote_asset_amount = market.amm.quote_asset_amount = inputs.number("quote")
+    market.number_of_users = 1
+    market.insurance_claim.quote_max_insurance = -position.quote_asset_amount
+    resolve_perp_bankruptcy(
+        user, User(), 0, [quote_market], [market], [_oracle()], _state(), 1 - position.quote_asset_amount, 0,
+        MarginCalculation(), InterestFacts(), BankruptcyFacts(),
+    )  # fmt: skip
+    return {
+        "quote": position.quote_asset_amount,
+        "bankrupt": is_scope_bankrupt(user, 0),
+        "being_liquidated": is_scope_being_liquidated(user, 0),
+    }
+
+
 def _resolve_spot(inputs: Inputs) -> Found:
     """The market is one beside quote, whose oracle is the second; the borrow is in tokens or scaled."""
     market = _weigh(make_spot_market(inputs, deposit_scaled="deposit_balance"))
@@ -472,6 +492,7 @@ ADAPTERS: dict[str, Adapter] = {
     "funding_residual_uneven_open_interest": _residual,
     "bankruptcy_if_floor_sweep": _floor_and_sweep,
     "resolve_perp_bankruptcy": _resolve_perp,
+    "resolve_perp_bankruptcy_isolated": _resolve_isolated,
     "resolve_spot_bankruptcy": _resolve_spot,
     "resolve_spot_bankruptcy_state": _resolve_spot,
     "resolve_perp_pnl_deficit": _resolve_deficit,

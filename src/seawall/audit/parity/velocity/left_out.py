@@ -24,6 +24,13 @@ VELOCITY_LEFT_OUT: Final[tuple[LeftOut, ...]] = (
         "volumes as stored and a discount for staked governance tokens; now volumes decay and there is no discount",
         versions=_ANY,
     ),
+    # --- liquidations
+    LeftOut(
+        ("liquidate_perp_pnl_for_deposit",),
+        "a version between: it took more collateral than the loss was worth to the account; now that is refused",
+        versions=_ANY,
+        tests=("layer T; rejected at M",),
+    ),
     # --- pools
     LeftOut(
         ("sweep_market_fees(P)",),
