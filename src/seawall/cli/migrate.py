@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from seawall.cli import app
-from seawall.cli.opening import fail, open_venue
+from seawall.cli.opening import fail, open_venue, require_venue
 from seawall.cli.text import amount, print_refusal, table
 from seawall.engine.claims import Claim, claims
 from seawall.engine.receipts import Clock
@@ -43,6 +43,7 @@ def migrate(
     Interest up to that time is accrued first, by instructions of their own.
     """
     console = Console(highlight=False)
+    require_venue(venue)
     with open_venue(venue, read_only=dry_run) as target:
         if not target.store.config.objects:
             raise fail(f"{venue}: the venue is empty")

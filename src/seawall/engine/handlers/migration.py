@@ -2,6 +2,7 @@
 
 from seawall.arithmetic import PERCENTAGE_PRECISION
 from seawall.engine.explain import Explainer
+from seawall.engine.handlers.revenue import emit_insurance_fund
 from seawall.engine.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
@@ -94,9 +95,10 @@ def become_velocity_spot_market(market: SpotMarket) -> None:
 
 def _pay_out_protocol_shares(tx: Transaction, market: SpotMarket, index: int, target: str) -> None:
     """Burn the shares that no staker owns; what they are worth moves from the fund's vault into the pool ``target``."""
-    fund = market.insurance_fund
+    fund, vaults = market.insurance_fund, tx.vaults(index)
+    before = (vaults.spot_vault, vaults.insurance_fund_vault, fund.total_shares)
     shares = get_protocol_shares(fund)
-    amount = if_shares_to_vault_amount(shares, fund.total_shares, tx.vaults(index).insurance_fund_vault)
+    amount = if_shares_to_vault_amount(shares, fund.total_shares, vaults.insurance_fund_vault)
     fund.total_shares -= shares
     if amount == 0:
         return
@@ -104,6 +106,7 @@ def _pay_out_protocol_shares(tx: Transaction, market: SpotMarket, index: int, ta
         market.protocol_fee_pool = PoolBalance(market_index=index)
     tx.draw_tokens_from_insurance_fund(index, amount)
     deposit_into_pool(amount, market, getattr(market, target))
+    emit_insurance_fund(tx, index, 0, -amount, *before, fund.total_shares)
 
 
 def _close_spot_fee_pool(tx: Transaction, market: SpotMarket) -> None:
