@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seawall.audit.parity.facts_left_out import LEFT_OUT, LeftOut
+from seawall.audit.parity.velocity.left_out import VELOCITY_LEFT_OUT
 from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_EVENTS, UNMODELLED_FIELDS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/parity.md"
@@ -58,12 +59,20 @@ def left_out_table() -> str:
     )
 
 
+def velocity_left_out_table() -> str:
+    """The facts of Velocity that are not compared; they name no version."""
+    return _table(
+        ("function", "why"), ((f"`{name}`", entry.reason) for entry in VELOCITY_LEFT_OUT for name in entry.functions)
+    )
+
+
 def tables() -> dict[str, str]:
     """Every generated table by its name in the page."""
     return {
         "unmodelled fields": unmodelled_table(),
         "unmodelled events": events_table(),
         "facts left out": left_out_table(),
+        "velocity facts left out": velocity_left_out_table(),
     }
 
 
