@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seawall.audit.parity.facts_left_out import LEFT_OUT, LeftOut
-from seawall.audit.parity.velocity.left_out import VELOCITY_LEFT_OUT
 from seawall.audit.parity.unmodelled import UNMODELLED_EVENT_FIELDS, UNMODELLED_EVENTS, UNMODELLED_FIELDS
+from seawall.audit.parity.velocity.left_out import VELOCITY_LEFT_OUT
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/parity.md"
 
