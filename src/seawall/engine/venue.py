@@ -375,26 +375,37 @@ class Venue:
 
         Errors as ``open``; after one the venue is unusable.
         """
-        with self._lock:
-            self._require_usable()
-            if not self._read_only:
-                return 0
-            return self._catch_up()
+        done = 0
+        while True:
+            # whoever looks at the state meanwhile waits for some of it, not for all
+            with self._lock:
+                self._require_usable()
+                if not self._read_only:
+                    return done
+                some = self._catch_up(GROUP)
+            done += some
+            if some < GROUP:
+                return done
 
-    def _catch_up(self) -> int:
+    def _catch_up(self, most: int | None = None) -> int:
+        """Carry out what the journal has beyond the state. Where it cannot be read, the state is that of the tip."""
         before = self._tip.sequence
         self._journal.refresh()
-        self._fault = _INTERRUPTED
-        for entry in verified(self._journal, self._tip):
-            reexecute(self._machine, entry, self._journal.name)
+        for entry in islice(verified(self._journal, self._tip), most):
+            self._fault = _INTERRUPTED
+            try:
+                reexecute(self._machine, entry, self._journal.name)
+            except LedgerError as error:
+                self._fault = str(error)
+                raise
             self._tip = tip_of(entry)
-        self._fault = None
+            self._fault = None
         return self._tip.sequence - before
 
     def promote(self) -> None:
         """Become the writer of a venue that was opened read-only, with everything that was acknowledged.
 
-        ``VenueLocked`` while another process writes; nothing has changed then.
+        ``VenueLocked`` while another process writes; nothing has changed then. Otherwise errors as ``open``.
         """
         with self._lock:
             self._require_usable()
@@ -404,6 +415,21 @@ class Venue:
             self._catch_up()
             self._journal.start_writing()
             self._read_only = False
+
+    def check_writer(self) -> None:
+        """``VenueUnusable`` where this process lost the right to write: its session with the server has ended."""
+        with self._lock:
+            self._require_usable()
+            if self._read_only:
+                return
+            try:
+                self._journal.check_writer()
+            except LedgerError as error:
+                self._fault = (
+                    f"the writer's lock is lost ({error}); another process may write now. Nothing acknowledged is lost: "
+                    "open the venue again"
+                )
+                raise VenueUnusable(f"{self._journal.name}: {self._fault}") from error
 
     # --- snapshots and the end --------------------------------------------------------------------------------
 
@@ -440,7 +466,10 @@ class Venue:
             if in_order and self.sequence - self._snapshot_at >= SNAPSHOT_AT_CLOSE:
                 self._snapshot_if_possible()
             self._fault = _CLOSED
-            self._journal.close(in_order)
+            try:
+                self._journal.close(in_order)
+            except LedgerError as error:
+                _log.error("closed, but not in order, and nothing is lost: %s", error)
 
     def __enter__(self) -> Self:
         return self
@@ -476,6 +505,8 @@ def _admitted(request: Request, data: bytes, last: Entry | Tip) -> tuple[Instruc
     if not isinstance(request.signer, str):
         raise SettlementError(ErrorCode.InvalidInstruction, "signer: base58 or an @label is expected")
     key = signer_key(request.signer)
+    if "\0" in request.signer:  # no text in PostgreSQL has it
+        raise SettlementError(ErrorCode.InvalidInstruction, "signer: a zero character is in it")
     if request.idempotency_key is not None and not _is_key(request.idempotency_key):
         raise SettlementError(
             ErrorCode.InvalidInstruction, f"idempotency_key: it has 1 to {KEY_LENGTH} printable characters"

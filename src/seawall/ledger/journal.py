@@ -94,6 +94,10 @@ class Journal(Protocol):
         """Add entries, all or none; any exception leaves it open which. ``results`` of some of them go with them."""
         ...
 
+    def check_writer(self) -> None:
+        """``LedgerError`` unless this opening still is the one writer."""
+        ...
+
     def tip(self) -> Tip:
         """The end of the journal as this opening knows it."""
         ...
@@ -150,6 +154,9 @@ class MemoryJournal:
             if entry.idempotency_key is not None:
                 self._keys[entry.idempotency_key] = entry.sequence
         self._entries.extend(entries)
+
+    def check_writer(self) -> None:
+        """Nobody else can write."""
 
     def tip(self) -> Tip:
         """The end of the journal."""

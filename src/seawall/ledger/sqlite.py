@@ -190,10 +190,16 @@ class SqliteJournal:
 
     def acquire(self) -> None:
         """Become the one writer of a journal that was opened for reading; ``VenueLocked`` while another process is."""
-        if self._lock is None:
-            self._lock = WriterLock(self.path)
+        if self._lock is not None:
+            return
+        lock = WriterLock(self.path)
+        try:
             self._tip, self._clean = self._check(adopt=False)
-            self.read_only = False
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+        self.read_only = False
 
     def start_writing(self) -> None:
         """Get ready for ``append``, once the entries were found good: nothing is written before."""
@@ -224,27 +230,32 @@ class SqliteJournal:
         self._tip = tip_of(entries[-1])
         self._head.write(self._tip.sequence, self._tip.hash)
 
+    def check_writer(self) -> None:
+        """The operating system keeps the lock for as long as the process lives."""
+
     def close(self, in_order: bool = True) -> None:
-        """Close the files; ``in_order`` notes that the journal is complete and folds the write-ahead log in."""
+        """Close the files; ``in_order`` notes that the journal is complete and folds the write-ahead log in.
+
+        ``LedgerError`` where that cannot be noted, for the disk is full: nothing is lost, and the next opening finds a
+        venue that was not closed in order.
+        """
         reader, writer, head = self._reader, self._writer, self._head
         self._reader = self._writer = self._head = None
         try:
             if reader is not None:
                 reader.close()
             if writer is not None:
-                try:
+                with _damage(self.path), closing(writer):
                     if in_order and not self._clean:
                         writer.execute("UPDATE venue SET value = ? WHERE name = ?", (self._tip.sequence, _CLEAN))
                         # somebody may be reading; the log then stays, and is folded in another time
                         writer.execute("PRAGMA busy_timeout = 1000")
                         writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                finally:
-                    writer.close()
-            if head is not None:
-                if in_order:
-                    head.force()
-                head.close()
+            if head is not None and in_order:
+                head.force()
         finally:
+            if head is not None:
+                head.close()
             if self._lock is not None:
                 self._lock.release()
 
