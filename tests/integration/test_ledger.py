@@ -1,4 +1,5 @@
-"""A venue on disk: what was acknowledged is there, what is asked twice happens once, what is wrong is refused."""
+"""A venue in each of its stores: what was acknowledged is there, what is asked twice happens once, what is wrong is
+refused. The same tests run in memory (where nothing outlives the process), in SQLite and in PostgreSQL."""
 
 import os
 import signal
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.load import START, accounts, genesis, traffic
+from support.stores import Place, statement
 
 from seawall import Clock, Receipt, Request, Venue
 from seawall.audit.replay import replay, replay_venue
@@ -39,8 +41,17 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def venue(path: Path) -> Iterator[Venue]:
-    with Venue.open(path) as opened:
+def venue(anywhere: Place) -> Iterator[Venue]:
+    """A venue with a load, in each store."""
+    with anywhere.open() as opened:
+        load(opened)
+        yield opened
+
+
+@pytest.fixture
+def stored(place: Place) -> Iterator[Venue]:
+    """A venue with a load, in each store that outlives the process."""
+    with place.open() as opened:
         load(opened)
         yield opened
 
@@ -52,11 +63,11 @@ def price(amount: int) -> PostOraclePrice:
 # --- what comes back -------------------------------------------------------------------------------------------
 
 
-def test_a_closed_venue_comes_back_as_it_was(path: Path) -> None:
-    with Venue.open(path) as venue:
+def test_a_closed_venue_comes_back_as_it_was(place: Place) -> None:
+    with place.open() as venue:
         receipts = load(venue)
         root, tip = venue.root(), venue.tip
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert (venue.root(), venue.tip) == (root, tip)
         assert venue.recovery.snapshot == 0
         assert venue.recovery.replayed == venue.sequence
@@ -74,21 +85,21 @@ def test_the_database_file_alone_is_a_whole_venue_after_close(path: Path, tmp_pa
         assert venue.root() == root
 
 
-def test_memory_and_disk_give_the_same_receipts_and_the_same_chain(path: Path) -> None:
+def test_memory_and_disk_give_the_same_receipts_and_the_same_chain(place: Place) -> None:
     memory = Venue()
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert load(venue) == load(memory)
         assert venue.tip == memory.tip
         assert venue.root() == memory.root()
         assert list(venue.journal.entries()) == list(memory.journal.entries())
 
 
-def test_groups_of_any_size_leave_the_same_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_of_any_size_leave_the_same_journal(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     one_by_one = Venue()
     monkeypatch.setattr(venue_module, "GROUP", 1)
     load(one_by_one)
     monkeypatch.setattr(venue_module, "GROUP", 7)
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         load(venue)
         assert venue.tip == one_by_one.tip
 
@@ -107,6 +118,7 @@ def test_refusals_are_journalled_malformed_instructions_are_not(venue: Venue) ->
         (InitializeUser(user="@x/70000"), "@x", AT, None),
         (price(5), "nobody's key", AT, None),
         (price(5), "@\ud800", AT, None),
+        (price(5), "@a\0b", AT, None),
         (price(5), None, AT, None),
         (price(5), "@admin", Clock(1 << 63, 0), None),
         (price(5), "@admin", Clock(START, -1), None),
@@ -146,33 +158,33 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
 # --- idempotency -----------------------------------------------------------------------------------------------
 
 
-def test_a_repeated_key_returns_the_first_receipt(path: Path) -> None:
+def test_a_repeated_key_returns_the_first_receipt(place: Place) -> None:
     """In the same group, in a later one, after a restart; for refusals too; whatever the time of the repetition."""
     deposit = Request(Deposit(user="@u0", market_index=0, amount=7), "@u0", AT, "deposit")
     refused = Request(PostOraclePrice(oracle="unknown", price=1), "@admin", AT, "refused")
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         load(venue)
         first = venue.apply_many([deposit, refused, deposit])
         assert first[2] == first[0]
         sequence, root = venue.sequence, venue.root()
         assert venue.apply_many([refused, deposit._replace(at=Clock.at(0))]) == [first[1], first[0]]
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert venue.apply_many([deposit, refused]) == list(first[:2])
         assert (venue.sequence, venue.root()) == (sequence, root)
 
 
 @pytest.mark.parametrize("where", ["the same group", "a later group", "after a restart"])
-def test_another_instruction_under_a_used_key_is_refused(path: Path, where: str) -> None:
+def test_another_instruction_under_a_used_key_is_refused(place: Place, where: str) -> None:
     request = Request(price(5), "@admin", AT, "key")
     others = [request._replace(instruction=price(6)), request._replace(signer="@u0")]
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         load(venue)
         receipts = venue.apply_many([request, *(others if where == "the same group" else [])])[1:]
         sequence = venue.sequence
         if where == "a later group":
             receipts = venue.apply_many(others)
     if where == "after a restart":
-        with Venue.open(path) as venue:
+        with place.open() as venue:
             receipts = venue.apply_many(others)
             assert venue.sequence == sequence
     assert [r.refusal.error for r in receipts if r.refusal] == ["IdempotencyConflict"] * 2
@@ -187,9 +199,9 @@ def test_a_key_of_a_request_that_was_not_admitted_is_still_free(venue: Venue) ->
 # --- time ------------------------------------------------------------------------------------------------------
 
 
-def test_time_does_not_run_backwards(path: Path) -> None:
+def test_time_does_not_run_backwards(place: Place) -> None:
     """Neither unix time nor slot; the same time again is fine; also within a group and after a restart."""
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         load(venue)
         assert venue.apply(price(5), "@admin", AT).ok
         late = [Clock(START - 1, AT.slot), Clock(START, AT.slot - 1), Clock(START + 1, AT.slot - 1)]
@@ -199,7 +211,7 @@ def test_time_does_not_run_backwards(path: Path) -> None:
             "ClockWentBackwards", "ClockWentBackwards", "ClockWentBackwards", "ok", "ClockWentBackwards",
         ]  # fmt: skip
         assert venue.receipt(venue.sequence) == receipts[3]
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         refused = venue.apply(price(5), "@admin", AT)
         assert refused.refusal is not None and refused.refusal.error == "ClockWentBackwards"
         assert str(START + 10) in refused.refusal.message
@@ -223,45 +235,46 @@ def test_a_dry_run_tells_the_receipt_and_changes_nothing(venue: Venue) -> None:
 # --- one writer ------------------------------------------------------------------------------------------------
 
 
-def test_a_second_writer_is_refused_a_reader_is_not(path: Path, venue: Venue) -> None:
+def test_a_second_writer_is_refused_a_reader_is_not(place: Place, stored: Venue) -> None:
     with pytest.raises(VenueLocked, match=str(os.getpid())):
-        Venue.open(path)
-    with Venue.open(path, read_only=True) as reader:
-        assert reader.root() == venue.root()
+        place.open()
+    with place.open(read_only=True) as reader:
+        assert reader.root() == stored.root()
         refused = reader.apply(price(5), "@admin", AT)
         assert refused.refusal is not None and refused.refusal.error == "AccountFrozen"
         assert reader.dry_run(price(5), "@admin", AT).ok
         with pytest.raises(LedgerError, match="for writing"):
             reader.snapshot()
-    assert venue.apply(price(5), "@admin", AT).ok
+    assert stored.apply(price(5), "@admin", AT).ok
 
 
-def test_a_reader_sees_the_venue_as_it_was_when_opened(path: Path, venue: Venue) -> None:
-    with Venue.open(path, read_only=True) as reader:
+def test_a_reader_sees_the_venue_as_it_was_when_opened(place: Place, stored: Venue) -> None:
+    with place.open(read_only=True) as reader:
         before = reader.root()
-        load(venue, 50, first=500)
+        load(stored, 50, first=500)
         assert reader.root() == before
-    with Venue.open(path, read_only=True) as reader:
-        assert reader.root() == venue.root()
+    with place.open(read_only=True) as reader:
+        assert reader.root() == stored.root()
 
 
-def test_the_lock_dies_with_its_process(path: Path) -> None:
+def test_the_lock_dies_with_its_process(place: Place) -> None:
     heard, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        load(Venue.open(path))
+        held = place.open()
+        load(held)
         os.write(tell, b"open")
         signal.pause()
     assert os.read(heard, 4) == b"open"
     try:
         with pytest.raises(VenueLocked, match=f"pid {child}"):
-            Venue.open(path)
+            place.open()
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(heard)
         os.close(tell)
-    with Venue.open(path) as venue:
+    with place.open_soon() as venue:
         assert venue.sequence > USERS
 
 
@@ -304,53 +317,53 @@ def test_after_a_failed_commit_the_venue_is_unusable_and_comes_back_on_opening(p
 
 
 def test_a_fault_of_the_software_stops_nothing_but_its_instruction(
-    venue: Venue, path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Venue, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception that is no refusal reaches the caller; what was executed before it is durable; the venue goes on."""
-    before = venue.sequence
-    attempt = venue._machine.attempt
+    before = stored.sequence
+    attempt = stored._machine.attempt
 
     def faulty(instruction: Any, *others: Any) -> Any:
         if instruction == price(13):
             raise RuntimeError("a bug")
         return attempt(instruction, *others)
 
-    monkeypatch.setattr(venue._machine, "attempt", faulty)
+    monkeypatch.setattr(stored._machine, "attempt", faulty)
     with pytest.raises(RuntimeError, match="a bug"):
-        venue.apply_many([Request(price(n), "@admin", AT) for n in (11, 12, 13, 14)])
-    assert venue.sequence == before + 2
-    assert venue.apply(price(15), "@admin", AT).sequence == before + 3
-    with Venue.open(path, read_only=True) as reader:
-        assert reader.root() == venue.root()
+        stored.apply_many([Request(price(n), "@admin", AT) for n in (11, 12, 13, 14)])
+    assert stored.sequence == before + 2
+    assert stored.apply(price(15), "@admin", AT).sequence == before + 3
+    with place.open(read_only=True) as reader:
+        assert reader.root() == stored.root()
 
 
 def test_an_interruption_between_state_and_journal_makes_the_venue_unusable(
-    venue: Venue, path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Venue, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tip = venue.tip
-    settle = venue._machine.settle
+    tip = stored.tip
+    settle = stored._machine.settle
 
     def interrupted(receipt: Receipt, changes: Any) -> None:
         settle(receipt, changes)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(venue._machine, "settle", interrupted)
+    monkeypatch.setattr(stored._machine, "settle", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        venue.apply(price(5), "@admin", AT)
+        stored.apply(price(5), "@admin", AT)
     with pytest.raises(VenueUnusable, match="interrupted"):
-        venue.apply(price(5), "@admin", AT)
-    venue.close()
-    with Venue.open(path, read_only=True) as reader:
+        stored.apply(price(5), "@admin", AT)
+    stored.close()
+    with place.open(read_only=True) as reader:
         assert reader.tip == tip
 
 
 def test_all_or_none_undoes_everything_or_leaves_the_venue_unusable(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A receipt that is not acceptable: the state is as before, and so is the journal. Interrupted half way through a
     change nobody knows what to undo, and the venue says so."""
     group = [*[Request(*traffic(n, USERS), AT, f"group-{n}") for n in range(200, 230)], Request(price(0), "@u0", AT)]
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         load(venue)
         before = venue.tip, venue.root(), venue._machine.effects
         refused = venue.apply_all_or_none(group, lambda receipt: receipt.signer != "@u0" or receipt.sequence == 0)
@@ -373,12 +386,11 @@ def test_all_or_none_undoes_everything_or_leaves_the_venue_unusable(
             venue.apply_all_or_none(again, lambda receipt: True)
         with pytest.raises(VenueUnusable, match="interrupted"):
             venue.apply(price(5), "@admin", AT)
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert (venue.root(), venue.tip) == (root, tip)
 
 
-def test_a_closed_venue_says_so(path: Path) -> None:
-    venue = Venue.open(path)
+def test_a_closed_venue_says_so(venue: Venue) -> None:
     venue.close()
     venue.close()
     with pytest.raises(VenueUnusable, match="closed"):
@@ -388,62 +400,62 @@ def test_a_closed_venue_says_so(path: Path) -> None:
 # --- snapshots -------------------------------------------------------------------------------------------------
 
 
-def test_recovery_from_a_snapshot_equals_recovery_from_genesis(path: Path) -> None:
-    with Venue.open(path) as venue:
+def test_recovery_from_a_snapshot_equals_recovery_from_genesis(place: Place) -> None:
+    with place.open() as venue:
         load(venue)
         taken = venue.sequence
         assert venue.snapshot().name.endswith(f"{taken:015d}")
         load(venue, 20, first=100)
         root, tip = venue.root(), venue.tip
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert venue.recovery[:2] == (taken, tip.sequence - taken)
         assert (venue.root(), venue.tip) == (root, tip)
         again = load(venue, 20, first=200)
         later = venue.root()
-    for snapshot in snapshots(path):
+    for snapshot in snapshots(place.beside):
         snapshot.unlink()
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert venue.recovery.snapshot == 0
         assert venue.root() == later
         assert venue.receipt(again[-1].sequence) == again[-1]
 
 
-def test_a_running_venue_takes_snapshots_and_keeps_two(path: Path) -> None:
-    with Venue.open(path, snapshot_every=50) as venue:
+def test_a_running_venue_takes_snapshots_and_keeps_two(place: Place) -> None:
+    with place.open(snapshot_every=50) as venue:
         for first in range(0, 400, 20):
             load(venue, 20, first)
-        assert len(snapshots(path)) == 2
-        assert venue.sequence - int(snapshots(path)[-1].name.rpartition("-")[2]) < 50 + 20
+        assert len(snapshots(place.beside)) == 2
+        assert venue.sequence - int(snapshots(place.beside)[-1].name.rpartition("-")[2]) < 50 + 20
 
 
-def test_a_mapped_snapshot_is_never_written_to(path: Path) -> None:
+def test_a_mapped_snapshot_is_never_written_to(place: Place) -> None:
     """Enough accounts that whole chunks are mapped: changing them changes memory, not the file."""
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         load(venue)
         many = 40_000
         venue.apply_many(Request(InitializeUser(user=f"@many{n}"), f"@many{n}", AT) for n in range(many))
         snapshot = venue.snapshot()
         before = snapshot.read_bytes()
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert venue.recovery.replayed == 0
         for number in (0, 1, many // 2, many - 1):
             user = f"@many{number}"
             assert venue.apply(Deposit(user=user, market_index=0, amount=9), user, AT).ok
         root = venue.root()
     assert snapshot.read_bytes() == before
-    with Venue.open(path) as venue:
+    with place.open() as venue:
         assert venue.recovery.replayed == 4
         assert venue.root() == root
 
 
 def test_a_snapshot_that_cannot_be_written_stops_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(venue_module, "take_snapshot", full)
-    with Venue.open(path, snapshot_every=10) as venue:
+    with place.open(snapshot_every=10) as venue:
         assert all(r.sequence for r in load(venue))
         assert "No space left" in caplog.text
         with pytest.raises(OSError, match="No space left"):
@@ -474,23 +486,33 @@ def test_the_chain_starts_at_genesis_and_covers_every_column(venue: Venue) -> No
     assert previous == venue.tip.hash
 
 
-def test_the_whole_journal_replays_from_genesis(path: Path, venue: Venue) -> None:
-    venue.snapshot()
-    load(venue, 400, first=1000)
-    replayed = replay_venue(path)
-    assert replayed.root == venue.root()
-    assert replayed.tip == venue.tip
+def test_the_whole_journal_replays_from_genesis(place: Place, stored: Venue) -> None:
+    stored.snapshot()
+    load(stored, 400, first=1000)
+    replayed = replay_venue(place.location, snapshots=place.beside)
+    assert replayed.root == stored.root()
+    assert replayed.tip == stored.tip
     assert len(replayed.snapshots) == 1
     assert replayed.reworded == [] and replayed.findings == []
     assert replayed.refused == sum(
-        not decode_receipt(entry.outcome).ok for entry in venue.journal.entries()
+        not decode_receipt(entry.outcome).ok for entry in stored.journal.entries()
     ) > 0  # fmt: skip
-    assert replay(venue.journal).root == replayed.root
+    assert replay(stored.journal).root == replayed.root
 
 
-def test_the_journal_is_plain_sqlite(path: Path, venue: Venue) -> None:
+def test_the_journal_is_plain_sqlite(path: Path) -> None:
     """Anyone may read it with SQLite's own tools, also while the venue is open."""
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-    (count,) = connection.execute("SELECT count(*) FROM journal WHERE signature = x''").fetchone()
-    connection.close()
-    assert count == venue.sequence
+    with Venue.open(path) as venue:
+        load(venue)
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        (count,) = connection.execute("SELECT count(*) FROM journal WHERE signature = x''").fetchone()
+        connection.close()
+        assert count == venue.sequence
+
+
+def test_the_journal_is_plain_postgresql(in_postgres: Place) -> None:
+    """Anyone who may read the tables may read it with any client, also while the venue is open."""
+    with in_postgres.open() as venue:
+        load(venue)
+        ((count,),) = statement(in_postgres, "SELECT count(*) FROM journal WHERE signature = ''")
+        assert count == venue.sequence

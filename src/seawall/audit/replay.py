@@ -9,6 +9,7 @@ and at the end.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -22,7 +23,8 @@ from seawall.engine.results import FINGERPRINT, decode_results, fingerprint, ver
 from seawall.ledger.errors import JournalDamaged, ReplayDiffers
 from seawall.ledger.journal import START, Entry, Journal, Tip, tip_of, verified
 from seawall.ledger.location import open_journal
-from seawall.ledger.snapshots import Header, read_header, snapshots
+from seawall.ledger.snapshots import Header, read_header
+from seawall.ledger.snapshots import snapshots as snapshots_of
 
 
 class Replayed(NamedTuple):
@@ -49,23 +51,32 @@ class Replayed(NamedTuple):
         return self.machine.store.root()
 
 
-def replay_venue(path: str | os.PathLike[str], progress: Callable[[int], None] | None = None) -> Replayed:
+def replay_venue(
+    path: str | os.PathLike[str],
+    progress: Callable[[int], None] | None = None,
+    *,
+    snapshots: str | os.PathLike[str] | None = None,
+) -> Replayed:
     """Verify and execute again the whole journal of the venue stored at ``path``, which may be in use.
 
-    ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` for the first thing that is not what it should be.
+    ``snapshots``: as in ``Venue.open``, for a venue in a database server. ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` for the first thing that is not what it should be.
     ``progress`` is told each sequence number.
     """
-    with checked_journal(path) as (journal, headers):
+    with checked_journal(path, snapshots) as (journal, headers):
         return replay(journal, headers, progress)
 
 
 @contextmanager
-def checked_journal(path: str | os.PathLike[str]) -> Iterator[tuple[Journal, list[Header]]]:
+def checked_journal(
+    path: str | os.PathLike[str], snapshots: str | os.PathLike[str] | None = None
+) -> Iterator[tuple[Journal, list[Header]]]:
     """The journal of the venue stored at ``path``, its store checked, and the headers of its snapshots."""
     journal, beside = open_journal(path, read_only=True)
+    if beside is None and snapshots is not None:
+        beside = Path(snapshots).absolute()
     try:
         journal.check_whole()
-        yield journal, [] if beside is None else [read_header(found) for found in snapshots(beside)]
+        yield journal, [] if beside is None else [read_header(found) for found in snapshots_of(beside)]
     finally:
         journal.close(in_order=False)
 
