@@ -1,6 +1,5 @@
 """What a keeper needs of a venue, whether it runs in the venue's process or talks to it over HTTP."""
 
-from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -10,10 +9,11 @@ from seawall.engine.store import Store
 from seawall.instructions.base import Instruction
 
 A = TypeVar("A", bound=msgspec.Struct)
+_Answered = TypeVar("_Answered", bound=msgspec.Struct, covariant=True)
 
 
-class Question(Protocol[A]):
-    """Something that a keeper wants to know. A plain struct, so that it can be asked over HTTP too.
+class Question(Protocol[_Answered]):
+    """Something that a keeper wants to know: a plain struct, so that it can be asked over HTTP too.
 
     ``take`` copies what the answer needs while nothing changes the venue, and returns quickly; ``answer`` works on the
     copy while the venue goes on.
@@ -23,7 +23,7 @@ class Question(Protocol[A]):
         """Copy what ``answer`` needs."""
         ...
 
-    def answer(self, taken: Any, clock: Clock) -> A:
+    def answer(self, taken: Any, clock: Clock) -> _Answered:
         """The answer as of the copy."""
         ...
 
@@ -55,6 +55,3 @@ class Port(Protocol):
 
 class Unreachable(Exception):
     """The venue cannot be reached at the moment, or takes nothing; the message says why. It is tried again."""
-
-
-Answerer = Callable[[Question[A]], A]
