@@ -81,15 +81,21 @@ def machine_at(journal: Journal, database: Path | None, sequence: int) -> tuple[
     """
     if journal.entry(sequence) is None:
         raise LedgerError(f"{journal.name}: there is no instruction {sequence}; the last is {journal.tip().sequence}")
-    machine, tip = Machine(), START
-    latest = _latest_snapshot(database, before=sequence) if database is not None else None
-    if latest is not None:
-        machine, tip = _from_snapshot(journal, *latest)
+    machine, tip = machine_before(journal, database, sequence)
     for entry in verified(journal, tip):
         receipt = reexecute(machine, entry, journal.name)
         if entry.sequence == sequence:
             return machine, receipt
     raise JournalDamaged(f"{journal.name} ends before its instruction {sequence}")
+
+
+def machine_before(journal: Journal, database: Path | None, sequence: int) -> tuple[Machine, Tip]:
+    """The state machine of the last snapshot before instruction ``sequence``, or the empty one; and where it stands.
+
+    To be brought on with ``reexecute``. As ``recover``.
+    """
+    latest = _latest_snapshot(database, before=sequence) if database is not None else None
+    return (Machine(), START) if latest is None else _from_snapshot(journal, *latest)
 
 
 def reexecute(machine: Machine, entry: Entry, name: str) -> Receipt:

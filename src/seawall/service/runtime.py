@@ -115,10 +115,8 @@ class Service:
     def _open_venue(self) -> None:
         settings = self.settings
         if self._venue is None:
-            snapshots = None
-            if is_postgres(settings.location) or settings.data is not None:
-                settings.computed.parent.mkdir(parents=True, exist_ok=True)
-                snapshots = settings.computed
+            settings.computed.parent.mkdir(parents=True, exist_ok=True)
+            snapshots = settings.snapshots if is_postgres(settings.location) else None
             self._venue = Venue.open(settings.location, read_only=settings.standby, snapshots=snapshots)
         in_memory = self._venue.journal.name == "the journal in memory"
         index = settings.computed.with_name(f"{settings.computed.name}-index")
@@ -177,24 +175,37 @@ class Service:
     def venue(self) -> Venue:
         """The venue, for looking; ``NotReady`` before it is open."""
         if self._venue is None or self._views is None:
-            raise NotReady(self._why_not())
+            raise NotReady(self.why_not())
         return self._venue
 
     @property
     def views(self) -> Views:
         """The index; it may be some entries behind (``views.sequence``). ``NotReady`` before the venue is open."""
         if self._views is None:
-            raise NotReady(self._why_not())
+            raise NotReady(self.why_not())
         return self._views
 
     @property
     def writer(self) -> Writer:
         """The writer; ``NotReady`` before the venue is open, and while this process follows another one's."""
         if self._writer is None:
-            raise NotReady(self._why_not())
+            raise NotReady(self.why_not())
         return self._writer
 
-    def _why_not(self) -> str:
+    @property
+    def started(self) -> bool:
+        """Whether ``start`` was called."""
+        return self._opener is not None
+
+    def stopped_because(self) -> str | None:
+        """Why this process cannot go on with the venue and must be started again; None while it can."""
+        if self.failure is not None:
+            return str(self.failure)
+        failed = None if self._writer is None else self._writer.failed
+        return None if failed is None else str(failed)
+
+    def why_not(self) -> str:
+        """Why instructions are not taken."""
         if self.failure is not None:
             return f"the venue could not be opened: {self.failure}"
         if self.state == "following":

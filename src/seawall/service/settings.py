@@ -59,6 +59,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seawall"
         return directory / f"venue-{sha256(self.location.encode()).hexdigest()[:16]}"
 
+    @property
+    def snapshots(self) -> Path:
+        """What the names of snapshots begin with."""
+        return self.computed if is_postgres(self.location) else Path(self.location).absolute().resolve()
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine talking to itself."""
