@@ -426,8 +426,8 @@ class Venue:
                 self._journal.check_writer()
             except LedgerError as error:
                 self._fault = (
-                    f"the writer's lock is lost ({error}); another process may write now. Nothing acknowledged is lost: "
-                    "open the venue again"
+                    f"the writer's lock is lost ({error}); another process may write now. Nothing acknowledged is "
+                    "lost: open the venue again"
                 )
                 raise VenueUnusable(f"{self._journal.name}: {self._fault}") from error
 

@@ -39,7 +39,8 @@ _PARAMETERS: Final = {
 
 _SESSION: Final[Mapping[str, str]] = {
     # how soon the server notices a dead client, and lets go of its lock
-    "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "tcp_user_timeout": "15000",
+    "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",
     # a session that waits for its next commit is not to be ended for that
     "idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0",
     "statement_timeout": "0", "lock_timeout": "0", "synchronous_commit": "on", "default_transaction_read_only": "off",

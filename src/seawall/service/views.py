@@ -17,13 +17,16 @@ from seawall.engine.receipts import Receipt, decode_receipt
 from seawall.errors import SettlementError
 from seawall.instructions.base import user_key
 from seawall.keys import key_to_text
+from seawall.ledger.errors import VenueLocked
 from seawall.ledger.journal import Entry, Journal
+from seawall.ledger.lock import WriterLock
 
 FORMAT: Final = 1
 HOUR: Final = 3_600
 OUTSIDE: Final = "outside"
 """Where tokens come from or go to that cross a vault's door."""
 
+_MOST_CLAIMS: Final = 100
 _PAGE: Final = 2_000
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value);
@@ -77,11 +80,14 @@ class Views:
     """The index of one venue. One thread at a time gets in."""
 
     def __init__(self, journal: Journal, path: Path | None = None) -> None:
-        """Open or create the index at ``path`` (None: in memory); one of another venue or format is thrown away."""
+        """Open or create the index at ``path`` (None: in memory); one of another venue or format is thrown away.
+
+        Where another process keeps its index at ``path``, this one is ``path`` with a number behind it.
+        """
         self._journal = journal
         self._lock = threading.Lock()
         self._names: dict[str, int] = {}
-        self._path = path
+        self._path, self._claim = (None, None) if path is None else _claimed(path)
         self._connection = self._open()
         self.sequence = int(self._meta("sequence", 0))
         """The last instruction that the index covers."""
@@ -98,8 +104,8 @@ class Views:
             except sqlite3.DatabaseError:
                 pass
             connection.close()
-            for leftover in self._path.parent.glob(f"{self._path.name}*"):
-                leftover.unlink()
+            for companion in ("", "-wal", "-shm"):
+                Path(f"{self._path}{companion}").unlink(missing_ok=True)
         connection = self._connect()
         connection.executescript(_SCHEMA)
         connection.executemany(
@@ -124,6 +130,8 @@ class Views:
         """Close the file."""
         with self._lock:
             self._connection.close()
+            if self._claim is not None:
+                self._claim.release()
 
     # --- building ---------------------------------------------------------------------------------------------
 
@@ -139,7 +147,13 @@ class Views:
                         break
                 if not page:
                     return done
-                self._add(page)
+                try:
+                    self._add(page)
+                except BaseException:
+                    # half a page would be counted twice, and names given numbers that nothing holds
+                    self._connection.rollback()
+                    self._names.clear()
+                    raise
                 done += len(page)
         return done
 
@@ -266,6 +280,17 @@ class Views:
         with self._lock:
             (found,) = self._connection.execute(query, (unix_timestamp,)).fetchone()
         return int(found or 0)
+
+
+def _claimed(path: Path) -> tuple[Path, WriterLock]:
+    """The first of ``path``, ``path-2``, ``path-3``, … that no other process writes, and the lock on it."""
+    for number in range(1, _MOST_CLAIMS):
+        place = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            return place, WriterLock(place)
+        except VenueLocked:
+            continue
+    return path, WriterLock(path)
 
 
 # --- reading receipts ------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Callers wait on a future that is done once their instruction is durable. Whateve
 to disk becomes the next group, so that the busier the venue, the fewer commits an instruction costs.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -16,6 +17,7 @@ from seawall.engine.receipts import Clock, Receipt
 from seawall.engine.venue import Venue
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
+from seawall.ledger.errors import LedgerError
 from seawall.service.admission import Nonces
 from seawall.signing import Proof
 
@@ -24,6 +26,11 @@ LARGEST_GROUP: Final = 256
 
 LONGEST_QUEUE: Final = 10_000
 """Requests that may wait; more are turned away with ``VenueBusy``."""
+
+IDLE: Final = 1.0
+"""Seconds without a request after which the writer makes sure that it still is the one."""
+
+_log = logging.getLogger("seawall.writer")
 
 
 class Asked(NamedTuple):
@@ -44,6 +51,7 @@ class Writer:
         self._now = now
         self._queue: queue.Queue[Asked | None] = queue.Queue(LONGEST_QUEUE)
         self._thread = threading.Thread(target=self._run, name="seawall-writer", daemon=True)
+        self._ended = threading.Event()
         self._nonces = Nonces()
         self._listeners: list[Callable[[list[Receipt]], None]] = []
         self.failed: BaseException | None = None
@@ -97,14 +105,28 @@ class Writer:
             raise SettlementError(
                 ErrorCode.VenueBusy, f"{LONGEST_QUEUE} requests wait already", "the same a little later"
             ) from None
+        if self._ended.is_set():
+            # it ended between the first look and the queue: nobody else would answer
+            self._turn_away()
         return answer
 
     # --- the thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._take_turns()
+        finally:
+            self._ended.set()
+            self._turn_away()
+
+    def _take_turns(self) -> None:
         going = True
         while going:
-            first = self._queue.get()
+            try:
+                first = self._queue.get(timeout=IDLE)
+            except queue.Empty:
+                going = self._check()
+                continue
             group: list[Asked] = []
             while first is not None:
                 group.append(first)
@@ -118,10 +140,31 @@ class Writer:
                 going = False
             if group:
                 going = self._carry_out(group) and going
-        self._turn_away()
+
+    def _check(self) -> bool:
+        """Whether this process still is the one writer, asked when there is nothing to do."""
+        try:
+            self.venue.check_writer()
+        except LedgerError as error:
+            _log.error("%s", error)
+            self.failed = error
+        return self.failed is None
 
     def _carry_out(self, group: list[Asked]) -> bool:
         """One group, one commit; False where the venue cannot go on."""
+        try:
+            self._commit(group)
+        except BaseException as error:
+            self.failed = error
+            for asked in group:
+                if not asked.answer.done():
+                    asked.answer.set_exception(error)
+            _log.error("the writer ends: %s", error)
+            return False
+        return True
+
+    def _commit(self, group: list[Asked]) -> None:
+        """Let in who may come in, carry it out in one commit, and tell everybody once it is durable."""
         # whoever gave up before its turn is left out; from here on nobody can
         group = [asked for asked in group if asked.answer.set_running_or_notify_cancel()]
         at = self.clock()
@@ -142,15 +185,8 @@ class Writer:
             for a in let_in
         ]
         before = self.venue.sequence
-        try:
-            receipts = list(self.venue.apply_many(requests))
-        except BaseException as error:
-            self.failed = error
-            for asked in let_in:
-                asked.answer.set_exception(error)
-            return False
+        receipts = list(self.venue.apply_many(requests))
         self._tell(let_in, receipts, before)
-        return True
 
     def _admit(self, asked: Asked, known: set[str], at: Clock) -> None:
         """A repeated request passes, for its first receipt; any other must bring a proof that was not used."""
@@ -175,5 +211,5 @@ class Writer:
                 asked = self._queue.get_nowait()
             except queue.Empty:
                 return
-            if asked is not None:
+            if asked is not None and asked.answer.set_running_or_notify_cancel():
                 asked.answer.set_exception(self.failed or RuntimeError("the service is stopping"))
