@@ -3,6 +3,7 @@
 import pytest
 from support.money import ADMIN, ETH, ONE_ETH, ONE_SOL, ONE_USDC, SOL, START, USDC, MoneyVenue
 
+from seawall.audit.conservation import check_state
 from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import margin, withdrawable
 from seawall.engine.receipts import Receipt, Transfer
@@ -427,6 +428,19 @@ def swap(amount_in: int, amount_out: int, market_in: int = USDC, market_out: int
         user="@alice", in_market_index=market_in, out_market_index=market_out, amount_in=amount_in,
         amount_out=amount_out,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("rulebook", ["drift", "velocity"])
+def test_regr_a_swap_of_two_new_tokens_takes_two_slots(rulebook: str) -> None:
+    """Somebody who holds neither token borrows one and swaps it for the other: the free slot that the debt takes is not
+    given to the deposit as well."""
+    venue = MoneyVenue(rulebook=rulebook)
+    venue.open("@alice", "@bob")
+    venue.deposit("@bob", ETH, 10 * ONE_ETH)
+    venue.deposit("@alice", USDC, 10_000 * ONE_USDC)
+    assert venue.do(swap(ONE_ETH, 20 * ONE_SOL, ETH, SOL), "@alice").ok
+    assert venue.balance("@alice", ETH) < 0 < venue.balance("@alice", SOL)
+    assert check_state(venue.machine.store).findings == []
 
 
 def test_a_swap_moves_both_vaults(venue: MoneyVenue) -> None:

@@ -219,7 +219,7 @@ def swap(tx: Transaction, ix: Swap) -> None:
 
     Errors in order: ``ExchangePaused``, ``UserBankrupt``, ``InvalidSwap``, ``UserIsBeingLiquidated``,
     ``MarketFillOrderPaused``, ``InvalidPoolId``, ``NoSpotPositionAvailable``, those of ``withdraw_within_limits``,
-    ``TokenInsufficientFunds``, ``InvalidSpotPosition``, ``MarketActionPaused``, those of
+    ``TokenInsufficientFunds``, ``NoSpotPositionAvailable``, ``InvalidSpotPosition``, ``MarketActionPaused``, those of
     ``validate_caps_after_swap``, those of ``check_withdraw_margin_requirement``, ``SpotMarketVaultInvariantViolated``.
     """
     user = tx.write_user(ix.user)
@@ -240,12 +240,12 @@ def swap(tx: Transaction, ix: Swap) -> None:
         accrue(tx, market.market_index, True)
     deposits_before = get_token_amount(market_out.deposit_balance, market_out, DEPOSIT)
     position_in = user.spot_positions[force_get_spot_position_index(user, ix.in_market_index)]
-    position_out = user.spot_positions[force_get_spot_position_index(user, ix.out_market_index)]
-
     withdraw_within_limits(ix.amount_in, market_in, user)
     if market_in.status == STATUS_REDUCE_ONLY and is_borrow(position_in):
         raise SettlementError(ErrorCode.ReduceOnlyWithdrawIncreasedRisk)
     tx.send_outside(ix.in_market_index, ix.amount_in)
+    # looked for only now: until the first slot was filled, both tokens would be given the same free one
+    position_out = user.spot_positions[force_get_spot_position_index(user, ix.out_market_index)]
     deposit_into_user(ix.amount_out, market_out, position_out)
     validate_deposit_allowed(position_out, market_out)
     tx.receive_from_outside(ix.out_market_index, ix.amount_out)
