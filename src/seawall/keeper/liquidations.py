@@ -50,6 +50,14 @@ def owes(user: User) -> bool:
     return any(p.scaled_balance != 0 and p.balance_type == BORROW for p in user.spot_positions)
 
 
+def may_be_bankrupt(user: User) -> bool:
+    """Whether any scope may have nothing but debts: it is latched bankrupt, or owes something that no base explains."""
+    for position in user.perp_positions:
+        if position.base_asset_amount == 0 and position.quote_asset_amount < 0:
+            return True
+    return is_bankrupt(user) or any(p.scaled_balance != 0 and p.balance_type == BORROW for p in user.spot_positions)
+
+
 class Judge:
     """Judges accounts at the stored state, as the door of every liquidation does, each scope by its own margin."""
 

@@ -16,23 +16,19 @@ from seawall.engine.venue import Venue
 from seawall.errors import ErrorCode
 from seawall.instructions.base import Instruction, user_key
 from seawall.instructions.deposits import Swap
-from seawall.instructions.liquidation import (
-    LiquidateBorrowForPerpPnl,
-    LiquidatePerp,
-    LiquidatePerpPnlForDeposit,
-    LiquidateSpot,
-)
 from seawall.instructions.perp_fills import AmmFill, PlaceAndTakePerpOrder
 from seawall.instructions.pnl import SettlePnl
-from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
+from seawall.instructions.solvency import ResolvePerpPnlDeficit
+from seawall.keeper.liquidations import Judge, may_be_bankrupt, next_liquidation, owes, resolutions
 from seawall.keys import DEFAULT_KEY
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.margin import calculate_margin, meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.common.perp_positions import calculate_position_pnl, find_perp_position
 from seawall.rules.common.spot_margin import signed_token_amount
 from seawall.rules.common.token_values import get_token_value
-from seawall.rules.common.user_status import is_bankrupt, is_being_liquidated, is_user_bankrupt
-from seawall.state.enums import BORROW, DEPOSIT, MARGIN_MAINTENANCE
+from seawall.rules.common.user_status import is_bankrupt
+from seawall.rules.velocity.user_status import is_scope_being_liquidated
+from seawall.state.enums import DEPOSIT, MARGIN_MAINTENANCE
 from seawall.state.facts import MarginCalculation
 from seawall.state.user import User
 
@@ -50,12 +46,12 @@ Batches = Iterator[list[Request]]
 
 
 class Account(NamedTuple):
-    """An account as its row had it: the record, whether it needs margin, whether it has nothing but debts."""
+    """An account as its row had it: the record, whether it needs margin, whether it may have nothing but debts."""
 
     data: bytes
     user: User
     owes: bool
-    is_bankrupt: bool
+    may_be_bankrupt: bool
 
 
 class Accounts:
@@ -71,7 +67,7 @@ class Accounts:
         known = self._known.get(ref)
         if known is None or known.data != data:
             user = store.users.read(row)
-            known = Account(data, user, _owes(user), is_bankrupt(user) or is_user_bankrupt(user))
+            known = Account(data, user, owes(user), may_be_bankrupt(user))
             self._known[ref] = known
         return known
 
@@ -123,24 +119,23 @@ class Keeper:
 
     # --- finding ----------------------------------------------------------------------------------------------
 
-    def liquidatable(self, venue: Venue, clock: Clock) -> list[str]:
-        """Accounts in liquidation, or below their maintenance requirement; not the bankrupt ones."""
-        tx = Transaction(venue.store, clock, DEFAULT_KEY)
+    def liquidatable(self, venue: Venue, clock: Clock) -> list[tuple[str, int]]:
+        """Scopes in liquidation, or below their maintenance requirement, with their accounts; not the bankrupt ones."""
+        judge = Judge(venue.store, clock)
         found = []
         for ref in self.watched:
             account = self.accounts.look(venue.store, ref)
-            if not account.owes or account.is_bankrupt:
-                continue
-            if not is_being_liquidated(account.user):
-                collateral, required = _margin(tx, account.user)
-                if collateral >= required:
-                    continue
-            found.append(ref)
+            if account.owes:
+                bankrupt = judge.bankrupt_scopes(account.user) if account.may_be_bankrupt else []
+                found += [(ref, row) for row in judge.scopes(account.user) if row not in bankrupt]
         return found
 
-    def bankrupt(self, venue: Venue) -> list[str]:
-        """Accounts with nothing but debts."""
-        return [ref for ref in self.watched if self.accounts.look(venue.store, ref).is_bankrupt]
+    def bankrupt(self, venue: Venue, clock: Clock) -> list[tuple[str, list[int]]]:
+        """Accounts of which some scopes have nothing but debts, and those scopes."""
+        judge = Judge(venue.store, clock)
+        accounts = ((ref, self.accounts.look(venue.store, ref)) for ref in self.watched)
+        found = ((ref, judge.bankrupt_scopes(account.user)) for ref, account in accounts if account.may_be_bankrupt)
+        return [(ref, rows) for ref, rows in found if rows]
 
     # --- acting -----------------------------------------------------------------------------------------------
 
@@ -149,15 +144,19 @@ class Keeper:
         left = self.liquidatable(venue, clock)
         for _ in range(STEPS):
             batch, stepped = [], []
-            for ref in left:
-                instruction = next_liquidation(venue.store, self.accounts.user(venue.store, ref), ref, self.account)
+            for ref, row in left:
+                user = self.accounts.user(venue.store, ref)
+                instruction = next_liquidation(venue.store, user, ref, self.account, row)
                 if instruction is not None and self._does_something(venue, instruction, clock):
                     batch.append(Request(instruction, self.signer, clock))
-                    stepped.append(ref)
+                    stepped.append((ref, row))
             if not batch:
                 return
             yield batch
-            left = [ref for ref in stepped if is_being_liquidated(self.accounts.user(venue.store, ref))]
+            left = [
+                (ref, row) for ref, row in stepped
+                if is_scope_being_liquidated(self.accounts.user(venue.store, ref), row)
+            ]  # fmt: skip
 
     def trade_away(self, venue: Venue, clock: Clock, market_index: int) -> Batches:
         """Offer the liquidator's position to the AMM, as much as it takes."""
@@ -199,16 +198,9 @@ class Keeper:
                 deficit = ResolvePerpPnlDeficit(spot_market_index=QUOTE, perp_market_index=index)
                 yield self._if_possible(venue, deficit, clock)
         batch: list[Request] = []
-        for ref in self.bankrupt(venue):
-            user = self.accounts.user(venue.store, ref)
-            for index in [p.market_index for p in user.perp_positions if p.quote_asset_amount < 0]:
-                debt = ResolvePerpBankruptcy(
-                    user=ref, liquidator=self.account, quote_spot_market_index=QUOTE, market_index=index
-                )
-                batch += self._if_possible(venue, debt, clock)
-            for index in [p.market_index for p in user.spot_positions if p.scaled_balance and p.balance_type == BORROW]:
-                borrow = ResolveSpotBankruptcy(user=ref, liquidator=self.account, market_index=index)
-                batch += self._if_possible(venue, borrow, clock)
+        for ref, rows in self.bankrupt(venue, clock):
+            for instruction in resolutions(self.accounts.user(venue.store, ref), ref, self.account, rows):
+                batch += self._if_possible(venue, instruction, clock)
         yield batch
 
     def losers(self, venue: Venue, clock: Clock, refs: Sequence[str], market_index: int) -> list[Request]:
@@ -248,69 +240,3 @@ class Keeper:
     def _does_something(self, venue: Venue, instruction: Instruction, clock: Clock) -> bool:
         receipt = venue.dry_run(instruction, self.signer, clock)
         return receipt.ok and bool(receipt.transfers or receipt.events or receipt.waterfall)
-
-
-def _owes(user: User) -> bool:
-    """Whether the account has a position, a perp loss or a borrow: without any of them it needs no margin."""
-    for position in user.perp_positions:
-        if position.base_asset_amount != 0 or position.quote_asset_amount < 0:
-            return True
-    return any(p.scaled_balance != 0 and p.balance_type == BORROW for p in user.spot_positions)
-
-
-def next_liquidation(store: Store, user: User, ref: str, liquidator: str) -> Instruction | None:
-    """The instruction that takes over the account's most urgent liability, or None where none matches.
-
-    An open position first; then a loss against the largest deposit; then the largest borrow against a profit or the
-    largest deposit.
-    """
-    for position in user.perp_positions:
-        if position.base_asset_amount != 0:
-            return LiquidatePerp(
-                user=ref,
-                liquidator=liquidator,
-                market_index=position.market_index,
-                liquidator_max_base_asset_amount=abs(position.base_asset_amount),
-            )
-    deposit, _ = _largest(store, user, DEPOSIT)
-    borrow, owed = _largest(store, user, BORROW)
-    for position in user.perp_positions:
-        if position.quote_asset_amount < 0 and deposit is not None:
-            return LiquidatePerpPnlForDeposit(
-                user=ref,
-                liquidator=liquidator,
-                perp_market_index=position.market_index,
-                spot_market_index=deposit,
-                liquidator_max_pnl_transfer=-position.quote_asset_amount,
-            )
-        if position.quote_asset_amount > 0 and borrow is not None:
-            return LiquidateBorrowForPerpPnl(
-                user=ref,
-                liquidator=liquidator,
-                perp_market_index=position.market_index,
-                spot_market_index=borrow,
-                liquidator_max_liability_transfer=owed,
-            )
-    if deposit is None or borrow is None:
-        return None
-    return LiquidateSpot(
-        user=ref,
-        liquidator=liquidator,
-        asset_market_index=deposit,
-        liability_market_index=borrow,
-        liquidator_max_liability_transfer=owed,
-    )
-
-
-def _largest(store: Store, user: User, balance_type: int) -> tuple[int | None, int]:
-    """The market in which the account's deposit (or borrow) is worth most, and its tokens."""
-    best, tokens, worth = None, 0, 0
-    for position in user.spot_positions:
-        if position.scaled_balance == 0 or position.balance_type != balance_type:
-            continue
-        market = store.spot_markets.objects[position.market_index]
-        held = get_token_amount(position.scaled_balance, market, balance_type)
-        value = get_token_value(held, market.decimals, store.oracles.objects[market.oracle_index].price)
-        if held > 0 and (best is None or value > worth):
-            best, tokens, worth = position.market_index, held, value
-    return best, tokens
