@@ -18,6 +18,7 @@ def main() -> None:
 from seawall.cli import audit as _audit  # noqa: E402, F401 - each command registers itself with the app
 from seawall.cli import demo as _demo  # noqa: E402, F401
 from seawall.cli import explain as _explain  # noqa: E402, F401
+from seawall.cli import keeper as _keeper  # noqa: E402, F401
 from seawall.cli import keys as _keys  # noqa: E402, F401
 from seawall.cli import luna as _luna  # noqa: E402, F401
 from seawall.cli import migrate as _migrate  # noqa: E402, F401

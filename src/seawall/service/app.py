@@ -27,6 +27,7 @@ from seawall.service.history import (
     add_stream,
     add_times,
 )
+from seawall.service.keeper_api import keeper_routes
 from seawall.service.limits import Door
 from seawall.service.metrics import Metrics
 from seawall.service.past import Past
@@ -81,6 +82,7 @@ def _add_routes(app: FastAPI, service: Service, answers: Answers, past: Past, st
     add_records(reads)
     add_questions(reads)
     app.include_router(reads.routes)
+    app.include_router(keeper_routes(service, answers))
 
 
 def _mount_dashboard(app: FastAPI, service: Service) -> None:

@@ -206,4 +206,5 @@ TAGS: Final = [
     {"name": "journal", "description": "Receipts and what is in them."},
     {"name": "records", "description": "Every record of every table."},
     {"name": "questions", "description": "What the engine answers."},
+    {"name": "keeper", "description": "What a keeper elsewhere asks; each answer is about a slice of the accounts."},
 ]

@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from seawall.engine.receipts import Receipt
+from seawall.keeper.metrics import families as keeper_families
 from seawall.service.runtime import Service
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,25 +78,8 @@ class _OfService(Collector):
 
 def _keeper(service: Service) -> Iterator[Metric]:
     status = service.keeper
-    if status is None:
-        return
-    yield _gauge("seawall_keeper_running", "1 while the keeper cranks.", int(status.running))
-    yield _counter("seawall_keeper_ticks", "Rounds of the keeper.", status.ticks)
-    yield _gauge("seawall_keeper_tick_seconds", "How long its last round took.", status.last_tick_seconds)
-    labels = ("crank", "subject")
-    cranks = CounterMetricFamily("seawall_keeper_cranks", "Cranks by what became of them.", labels=(*labels, "outcome"))
-    last = GaugeMetricFamily(
-        "seawall_keeper_last_done", "Unix time of the last crank that did something.", labels=labels
-    )
-    upcoming = GaugeMetricFamily("seawall_keeper_next", "Unix time at which a crank is due next.", labels=labels)
-    for crank in status.cranks:
-        for outcome in ("done", "idle", "refused", "skipped"):
-            cranks.add_metric([crank.name, crank.subject, outcome], getattr(crank, outcome))
-        if crank.last_done_at is not None:
-            last.add_metric([crank.name, crank.subject], crank.last_done_at)
-        if crank.next_at is not None:
-            upcoming.add_metric([crank.name, crank.subject], crank.next_at)
-    yield from (cranks, last, upcoming)
+    if status is not None:
+        yield from keeper_families(status)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
