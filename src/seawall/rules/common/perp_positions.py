@@ -43,10 +43,16 @@ def is_perp_position_available(position: PerpPosition) -> bool:
     Velocity: and no isolated collateral and no latch of a liquidation or bankruptcy, so that a latched position is
     still found once it is empty. Source: pools-and-pnl.md §1; velocity/isolated.md §2; ``state/user.rs::is_available``.
     """
-    if position.base_asset_amount != 0 or position.quote_asset_amount != 0 or has_open_order(position):
-        return False
-    latched = position.position_flag & (POSITION_BEING_LIQUIDATED | POSITION_BANKRUPT)
-    return position.isolated_position_scaled_balance == 0 and latched == 0
+    # one expression and no call: every row of every account that is looked at comes by here
+    return (
+        position.base_asset_amount == 0
+        and position.quote_asset_amount == 0
+        and position.open_orders == 0
+        and position.open_bids == 0
+        and position.open_asks == 0
+        and position.isolated_position_scaled_balance == 0
+        and position.position_flag & (POSITION_BEING_LIQUIDATED | POSITION_BANKRUPT) == 0
+    )
 
 
 @rule

@@ -39,17 +39,25 @@ def is_position_being_liquidated(position: PerpPosition) -> bool:
 
 
 @rule
+def position_flags(user: User) -> int:
+    """The flags that any of the account's perp positions has."""
+    positions = user.perp_positions
+    flags = 0
+    for i in range(POSITIONS):
+        flags = flags | positions[i].position_flag
+    return flags
+
+
+@rule
 def is_being_liquidated(user: User) -> bool:
     """Whether any part of the account is in liquidation or bankrupt: both bits count, deliberately.
 
     Drift: the account as a whole. Velocity: its cross margin or any isolated position.
     Source: velocity/isolated.md §3, §6; ``state/user.rs::is_being_liquidated``.
     """
-    latched = is_cross_margin_being_liquidated(user)
-    for i in range(POSITIONS):
-        if is_position_being_liquidated(user.perp_positions[i]):
-            latched = True
-    return latched
+    return is_cross_margin_being_liquidated(user) or (
+        position_flags(user) & (POSITION_BEING_LIQUIDATED | POSITION_BANKRUPT) != 0
+    )
 
 
 @rule
@@ -59,11 +67,7 @@ def is_bankrupt(user: User) -> bool:
     Drift: the account as a whole. Velocity: its cross margin or any isolated position.
     Source: velocity/solvency.md §3; ``state/user.rs::is_bankrupt``.
     """
-    latched = is_cross_margin_flagged_bankrupt(user)
-    for i in range(POSITIONS):
-        if user.perp_positions[i].position_flag & POSITION_BANKRUPT != 0:
-            latched = True
-    return latched
+    return is_cross_margin_flagged_bankrupt(user) or position_flags(user) & POSITION_BANKRUPT != 0
 
 
 @rule
