@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seawall.engine.receipts import Receipt
+from seawall.engine.transaction import signer_key
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import DOCUMENT_NAMES, Instruction, decode_object, encode, instruction_types
 from seawall.keys import from_base58
@@ -30,6 +31,10 @@ PATH: Final = "/v1/instructions/{ix}"
 PROOF_FIELDS: Final = ("nonce", "expiry", "signature")
 LONGEST_SIGNATURE: Final = 88
 """Characters of 64 bytes in base58, at most."""
+
+
+LARGEST: Final = (1 << 53) - 1
+"""The largest integer that a JSON number is taken for."""
 
 
 class Asked(NamedTuple):
@@ -89,11 +94,12 @@ def read(ix: str, body: bytes, idempotency_key: str | None) -> Asked:
     signer = raw.pop("signer", None)
     if not isinstance(signer, str):
         raise _invalid("signer: a public key in base58 is expected")
+    signer_key(signer)
     proof = _proof({name: raw.pop(name) for name in PROOF_FIELDS if name in raw})
     if idempotency_key is not None and not (0 < len(idempotency_key) <= KEY_LENGTH and idempotency_key.isprintable()):
         raise _invalid(f"Idempotency-Key: it has 1 to {KEY_LENGTH} printable characters")
     try:
-        instruction = decode_object({**raw, "ix": ix})
+        instruction = decode_object({**{name: _exact(name, value) for name, value in raw.items()}, "ix": ix})
         encode(instruction)
     except RecursionError:
         raise _invalid("the body is nested too deep") from None
@@ -109,6 +115,7 @@ def _proof(given: dict[str, Any]) -> Proof | None:
     if missing:
         raise _invalid(f"{' and '.join(missing)}: missing beside {' and '.join(given)}")
     nonce, expiry, signature = (given[name] for name in PROOF_FIELDS)
+    expiry = _exact("expiry", expiry)
     if isinstance(expiry, str) and expiry.isascii() and expiry.isdigit() and len(expiry) < 17:
         expiry = int(expiry)
     if type(expiry) is not int or not 0 <= expiry < 1 << 53:
@@ -128,6 +135,21 @@ def _proof(given: dict[str, Any]) -> Proof | None:
     except ValueError:
         raise _invalid(f"signature: {SIGNATURE_BYTES} bytes in base58 are expected") from None
     return Proof(nonce_bytes, expiry, signature_bytes)
+
+
+def _exact(name: str, value: Any) -> Any:
+    """A value whose numbers are integers that every JSON library keeps: 33.0 is 33, beyond 2^53 none is exact."""
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise _invalid(f"{name}: an integer is expected, not {value}")
+        value = int(value)
+    if type(value) is int and not -LARGEST <= value <= LARGEST:
+        raise _invalid(f"{name}: a JSON number is exact up to {LARGEST} only; write {value} as a decimal string")
+    if isinstance(value, list):
+        return [_exact(name, item) for item in value]
+    if isinstance(value, dict):
+        return {inner: _exact(f"{name}.{inner}", item) for inner, item in value.items()}
+    return value
 
 
 def _invalid(message: str) -> SettlementError:

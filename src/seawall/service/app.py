@@ -97,7 +97,7 @@ def _mount_dashboard(app: FastAPI, service: Service) -> None:
 def _add_document(app: FastAPI, service: Service, answers: Answers) -> None:
     @cache
     def made() -> dict[str, Any]:
-        return document(app, answers, signed=not service.settings.dev)
+        return document(app, answers, signed=not service.settings.dev, limits=service.settings.limits)
 
     app.openapi = made  # type: ignore[method-assign]
 

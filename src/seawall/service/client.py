@@ -54,11 +54,9 @@ def signed_body(
     """The body of a request for an instruction, signed for a venue."""
     data = encode(instruction)
     proof = sign(secret, venue_id, os.urandom(NONCE_BYTES), int(time.time()) + lifetime, idempotency_key, data)
-    fields = msgspec.json.decode(data)
-    del fields["ix"]
     return msgspec.json.encode(
         {
-            **fields,
+            **_fields(instruction),
             "signer": base58(public_key(secret)),
             "nonce": proof.nonce.hex(),
             "expiry": proof.expiry,
@@ -195,9 +193,18 @@ class Client:
 
 
 def _fields(instruction: Instruction) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.json.decode(encode(instruction))
+    fields: dict[str, Any] = _texts(msgspec.json.decode(encode(instruction)))
     del fields["ix"]
     return fields
+
+
+def _texts(data: Any) -> Any:
+    """JSON data with its integers as decimal strings."""
+    if isinstance(data, dict):
+        return {name: _texts(item) for name, item in data.items()}
+    if isinstance(data, list):
+        return [_texts(item) for item in data]
+    return str(data) if type(data) is int else data
 
 
 # --- receipts --------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from seawall.instructions.base import Instruction, instruction_types
 from seawall.ledger.journal import KEY_LENGTH
 from seawall.service.problems import MEDIA_TYPE, status_of
 from seawall.service.schemas import DECIMAL, HEX32, Components, Schema, example_of, items, obj, optional, ref, summary
+from seawall.service.settings import Limits
 
 ALWAYS: Final = (400, 429, 503)
 """What every request under /v1 may be answered with."""
@@ -187,7 +188,7 @@ PARAMETERS: Final = [
 ]
 
 
-def document(app: FastAPI, answers: Answers, signed: bool) -> dict[str, Any]:
+def document(app: FastAPI, answers: Answers, signed: bool, limits: Limits) -> dict[str, Any]:
     """The whole document."""
     found = get_openapi(
         title="Seawall", version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS,
@@ -196,6 +197,9 @@ def document(app: FastAPI, answers: Answers, signed: bool) -> dict[str, Any]:
     for path in found["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "limit":
+                    parameter["schema"]["maximum"] = limits.page
     found["paths"].update(instruction_paths(answers, signed))
     found["components"] = {"schemas": dict(sorted(answers.components.schemas.items()))}
     return found

@@ -42,6 +42,14 @@ from seawall.service.views import Flow, Found, SharesAt, canonical_account
 Ix = Annotated[str | None, Query(description="An instruction's name.", max_length=100, examples=["deposit"])]
 Name = Annotated[str | None, Query(description="An error's name.", max_length=100)]
 Signer = Annotated[str | None, Query(description="Who signed.", max_length=100)]
+EVENT = obj(
+    {
+        "id": {"type": "string", "description": "The receipt's sequence number."},
+        "event": {"type": "string", "enum": ["receipt"]},
+        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("Receipt")},
+    },
+    "One event.",
+)
 
 
 class History:
@@ -369,23 +377,23 @@ def add_stream(history: History) -> None:
     @routes.get(
         "/v1/stream", summary="Receipts as they become durable (server-sent events)", tags=["journal"],
         operation_id="stream", response_class=StreamingResponse,
-        responses=answers.of({"type": "string"}, media_type="text/event-stream"),
+        responses=answers.of(EVENT, media_type="text/event-stream"),
     )  # fmt: skip
     async def stream(
         after: Annotated[
             int | None, Query(ge=0, le=LARGEST, description="Begin after this sequence number; without it: now.")
         ] = None,
         last_event_id: Annotated[
-            str | None,
-            Header(description="Where a broken connection goes on; goes before ``after``.", pattern="^[0-9]{1,15}$"),
-        ] = None,
+            str,
+            Header(description="Where a broken connection goes on; goes before ``after``.", pattern="^[0-9]{0,15}$"),
+        ] = "",
         account: AccountQuery = None,
         ix: Ix = None,
         wait: Annotated[bool, Query(description="false: end with what there is now.")] = True,
     ) -> Response:
         """Every receipt once and in order, with its sequence number as the event's id: reconnect with it."""
         tip = history.service.venue.tip.sequence
-        start = int(last_event_id) if last_event_id is not None else after
+        start = int(last_event_id) if last_event_id else after
         accept = None if account is None else about(canonical_account(require_account(account)))
         history.stream.admit()
         accept = both(accept, None if ix is None else of(ix))

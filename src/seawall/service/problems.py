@@ -127,7 +127,7 @@ class Problem(Exception):
         if instance is not None:
             data["instance"] = instance
         data.update(self.more)
-        return Response(msgspec.json.encode(data), status_of(self.error), self.headers, f"{MEDIA_TYPE}; charset=utf-8")
+        return Response(msgspec.json.encode(data), status, self.headers, f"{MEDIA_TYPE}; charset=utf-8")
 
 
 def meaning(error: IntEnum) -> str:
@@ -143,14 +143,12 @@ def status_of(error: IntEnum) -> int:
 def status_of_receipt(receipt: Receipt) -> int:
     """The HTTP status of a receipt.
 
-    What became part of the history was well formed: then ``InvalidInstruction`` too is a refusal by the state.
+    A malformed request never gets as far as a receipt: here ``InvalidInstruction`` too is a refusal by the state.
     """
     if receipt.refusal is None:
         return 200
     error = ErrorCode(receipt.refusal.code)
-    if error == ErrorCode.InvalidInstruction and receipt.sequence:
-        return 409
-    return status_of(error)
+    return 409 if error == ErrorCode.InvalidInstruction else status_of(error)
 
 
 def named(error: str) -> IntEnum | None:

@@ -260,7 +260,7 @@ def _add_fund_questions(reads: Reads) -> None:
 
     @routes.get(
         "/v1/insurance-funds", summary="Every insurance fund", tags=["questions"], operation_id="insurance_funds",
-        responses=answers.of(items(struct(FundView)), 409),
+        responses=answers.of(items(struct(FundView)), ServiceError.AsOfBeyondJournal, 409),
     )  # fmt: skip
     def funds(as_of: AsOf = None) -> Response:
         """Share price, owners, and what the next revenue settlement will bring."""
@@ -308,7 +308,7 @@ def _add_vault_questions(reads: Reads) -> None:
 
     @routes.get(
         "/v1/claims", summary="Who claims what of each vault", tags=["questions"], operation_id="claims",
-        responses=answers.of(items(struct(Claim))),
+        responses=answers.of(items(struct(Claim)), ServiceError.AsOfBeyondJournal),
     )  # fmt: skip
     def claims_of(as_of: AsOf = None) -> Response:
         """Every kind of claim, added up over all accounts; debts to the vault are negative."""

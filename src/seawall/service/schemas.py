@@ -134,12 +134,13 @@ class Components:
             properties.update(PROOF)
             required.append("signer")
             if signed:
-                required += ["nonce", "expiry", "signature"]
+                required += NEEDED
             self.schemas[name] = {
                 "type": "object",
                 "description": summary(cls),
                 "properties": properties,
                 "required": required,
+                "dependentRequired": {one: [other for other in NEEDED if other != one] for one in NEEDED},
                 "additionalProperties": False,
             }
         return ref(name)
@@ -219,6 +220,13 @@ PROOF: Final[dict[str, Schema]] = {
 }
 """The members of a request that are not the instruction's."""
 
+NEEDED: Final = ["nonce", "expiry", "signature"]
+"""Those that belong together."""
+
+
+SAFE: Final = (1 << 53) - 1
+"""The largest integer that every JSON library keeps; above it requests have decimal strings."""
+
 
 def integer(width: Width) -> Schema:
     """An integer of a width: a number, or a decimal string."""
@@ -226,7 +234,7 @@ def integer(width: Width) -> Schema:
     return {
         "anyOf": [
             {"type": "string", "format": name},
-            {"type": "integer", "minimum": width.minimum, "maximum": width.maximum},
+            {"type": "integer", "minimum": max(width.minimum, -SAFE), "maximum": min(width.maximum, SAFE)},
         ]
     }
 
