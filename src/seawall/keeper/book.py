@@ -1,6 +1,7 @@
 """The book of cranks: each is predicted, sent if it will do something, and what became of it is noted and logged."""
 
 import threading
+from collections.abc import Collection
 from typing import Final, Literal
 
 import structlog
@@ -19,6 +20,10 @@ Outcome = Literal["done", "idle", "refused", "skipped"]
 RETRY: Final = 10
 """Seconds after which something that was predicted to be refused is looked at again."""
 
+LOG_EVERY: Final = 600
+"""Seconds in which the same reason not to crank is logged once."""
+
+OVER: Final = "the market is over"
 NOTHING: Final = "it would do nothing"
 
 _QUIET: Final = (UpdateAmms, UpdateSpotMarketCumulativeInterest, SettleExpiredMarket)
@@ -68,6 +73,8 @@ class Book:
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._held: dict[tuple[str, str], int] = {}
         """Until when something that was predicted to be refused is left alone."""
+        self._logged: dict[tuple[str, str, str], int] = {}
+        """When a reason not to crank was logged last."""
         self._lock = threading.Lock()
 
     def statuses(self) -> list[CrankStatus]:
@@ -105,9 +112,17 @@ class Book:
         tally.next_at = next_at
         tally.last_skipped_because = because
 
+    def end_others(self, going: Collection[tuple[str, str]], names: Collection[str]) -> None:
+        """Note that cranks of these names which are not going any more will not be due again."""
+        for at, tally in self._tallies.items():
+            if tally.name in names and at not in going:
+                self.waits(tally, OVER, None)
+
     def skip(self, tally: Tally, because: str, now: int, about: str = "", times: int = 1) -> Outcome:
-        """Note that a crank was due and not sent. It is logged where the reason is a new one."""
-        if because != tally.last_skipped_because:
+        """Note that a crank was due and not sent. The same reason, figures aside, is logged once in ten minutes."""
+        kind = tally.name, tally.subject, kind_of(because)
+        if now - self._logged.get(kind, now - LOG_EVERY) >= LOG_EVERY:
+            self._logged[kind] = now
             _log.info("skipped", crank=tally.name, subject=about or tally.subject, because=because)
         tally.counts["skipped"] += times
         tally.last_skipped_at = now
@@ -130,7 +145,8 @@ class Book:
         if receipt.refusal is not None:
             return self.skip(tally, words(receipt.refusal), now, about)
         if not does_something(instruction, receipt):
-            return self.skip(tally, NOTHING, now, about)
+            why = f"{NOTHING}: {receipt.limits[0].note}" if receipt.limits else NOTHING
+            return self.skip(tally, why, now, about)
         return self.send(tally, instruction, about)
 
     def send(self, tally: Tally, instruction: Instruction, about: str = "") -> Outcome:
@@ -158,6 +174,11 @@ class Book:
 def does_something(instruction: Instruction, receipt: Receipt) -> bool:
     """Whether an instruction that was carried out changed anything that matters."""
     return isinstance(instruction, _QUIET) or bool(receipt.events or receipt.transfers or receipt.waterfall)
+
+
+def kind_of(because: str) -> str:
+    """A reason without its figures: the error's name, where it is an error."""
+    return because.partition(":")[0]
 
 
 def words(refusal: Refusal) -> str:

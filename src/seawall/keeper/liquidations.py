@@ -141,7 +141,8 @@ def liquidations(store: Store, user: User, ref: str, liquidator: str, row: int =
     else:
         has_collateral = user.perp_positions[row].isolated_position_scaled_balance != 0
         deposit, borrow, owed = (QUOTE_SPOT_MARKET_INDEX if has_collateral else None), None, 0
-    for position in positions:
+    # an open position's gain or loss is not certain yet: nobody may take it over
+    for position in (p for p in positions if p.base_asset_amount == 0):
         if position.quote_asset_amount < 0 and deposit is not None:
             yield LiquidatePerpPnlForDeposit(
                 user=ref,

@@ -101,6 +101,11 @@ class _Taken:
             if not seen.is_closed:
                 yield at, row, seen
 
+    def owes(self, at: int) -> bool:
+        """Whether the account at a place in the copy is one, and needs margin or is in liquidation."""
+        seen = next(glances(self.data[at * ROW : (at + 1) * ROW]))
+        return not seen.is_closed and (seen.owes or seen.is_latched)
+
     def user(self, at: int) -> User:
         """The account at a place in the copy."""
         return User.unpack(self.data, at * ROW)
@@ -143,7 +148,7 @@ def _compiled(taken: _Taken, clock: Clock) -> RiskFound:
         if user.status & USER_CLOSED == 0 and (judge.scopes(user) or judge.bankrupt_scopes(user)):
             rows.append(taken.rows[at])
             users.append(f"{key_to_text(user.authority)}/{user.sub_account_id}")
-    refused = sum(int(refusal.code) + 1 not in JUDGED for refusal in swept.refusals)
+    refused = sum(int(refusal.code) + 1 not in JUDGED and taken.owes(refusal.user) for refusal in swept.refusals)
     return RiskFound(
         accounts=taken.accounts, looked_at=len(taken.rows), lane="compiled", rows=rows, users=users, unjudged=refused
     )

@@ -15,9 +15,18 @@ from seawall.engine.receipts import Receipt
 from seawall.errors import ErrorCode
 from seawall.instructions.base import Instruction, decode_canonical
 from seawall.instructions.pnl import SettlePnl
-from seawall.keeper.book import RETRY, Book, Outcome, Tally
+from seawall.keeper.book import RETRY, Book, Outcome, Tally, kind_of
 from seawall.keeper.liquidations import AskSteps, smaller
-from seawall.keeper.markets import INTEREST_EVERY, NO_MARK, SWEEP_EVERY, AskMarkets, Prospect, Prospects, perp
+from seawall.keeper.markets import (
+    INTEREST_EVERY,
+    NO_MARK,
+    ORDER,
+    SWEEP_EVERY,
+    AskMarkets,
+    Prospect,
+    Prospects,
+    perp,
+)
 from seawall.keeper.port import Port, Unreachable
 from seawall.keeper.risk import NEAR, AskRisk, RiskFound
 from seawall.keeper.scans import Scan
@@ -30,6 +39,12 @@ STEPS: Final = 8
 
 QUARTERINGS: Final = 6
 """How often a liquidation is made smaller for a liquidator who cannot bear it."""
+
+MARKET_WIDE: Final = frozenset((
+    "PriceBandsBreached", "AMMNotUpdatedInSameSlot", "OracleNonPositive", "OracleTooVolatile", "OracleTooUncertain",
+    "OracleStaleForMargin", "OracleStaleForAMM", "OracleInsufficientDataPoints", "InvalidOracle",
+))  # fmt: skip
+"""Refusals of a settlement that speak of the market's price: every other account would meet them too."""
 
 ACCOUNTS: Final = "accounts"
 _log = structlog.stdlib.get_logger("seawall.keeper")
@@ -64,6 +79,7 @@ class Keeper:
         self._near: list[int] = []
         self._rulebook = ""
         self._rows_due = 0.0
+        self._expiring = False
         self._settled_until: int | None = None
         self._now = 0
         self._ticks = 0
@@ -118,6 +134,7 @@ class Keeper:
             return
         for prospect in markets.items:
             self._consider(prospect)
+        self._book.end_others({(prospect.name, prospect.subject) for prospect in markets.items}, ORDER)
         self._watch_risk(markets)
         self._settle(markets)
         if markets.rulebook == "velocity":
@@ -152,11 +169,12 @@ class Keeper:
         if not prospect.instruction and not prospect.blocked:
             book.waits(tally, prospect.because, prospect.next_at)
             return
+        again = (prospect.mark + 1) * SWEEP_EVERY if prospect.name == "fee_sweep" else None
         if prospect.mark != NO_MARK and tally.mark == prospect.mark:
-            is_hourly = prospect.name == "fee_sweep"
-            book.waits(tally, "not due", (prospect.mark + 1) * SWEEP_EVERY if is_hourly else None)
+            book.waits(tally, "not due", again)
             return
-        if book.is_held(prospect.name, prospect.subject, now):
+        what = f"{prospect.subject} {prospect.mark}"
+        if book.is_held(prospect.name, what, now):
             return
         tally.next_at = prospect.next_at
         if prospect.blocked:
@@ -165,11 +183,11 @@ class Keeper:
             refresh = _instruction(prospect.refresh) if prospect.refresh else None
             outcome = book.crank(tally, _instruction(prospect.instruction), refresh=refresh)
         if outcome in ("skipped", "refused"):
-            book.hold(prospect.name, prospect.subject, RETRY, now)
+            book.hold(prospect.name, what, RETRY, now)
             tally.next_at = now + RETRY
         else:
             tally.mark = prospect.mark
-            tally.next_at = None
+            tally.next_at = again
 
     # --- liquidations and bankruptcies ------------------------------------------------------------------------
 
@@ -256,21 +274,22 @@ class Keeper:
             count = min(int(self._rows_due), SLICE)
             least = self.settings.settle_least
             found = self.port.look(AskSettlements(signer=self.port.signer, first=scan.cursor, count=count, least=least))
-            if found.expiring:
-                self._rows_due = max(self._rows_due, float(found.accounts))
+            self._expiring = found.expiring
             if not self._settle_slice(found, end):
                 return
             self._rows_due -= max(found.looked_at, 1)
             if scan.advance(found.looked_at, found.accounts, "exact"):
                 self._book.prune(self._now)
-                self._rows_due = min(self._rows_due, 0.0)
             if time.perf_counter() >= end:
                 return
 
     def _take_turn(self, accounts: int) -> None:
-        """How many rows come round now. The place in the round follows from the clock, so that a restart keeps it."""
+        """How many rows come round now: all of them while an expired market is to be emptied.
+
+        The place in the round follows from the clock, so that a restart keeps it.
+        """
         every, now = self.settings.settle_every, self._now
-        if every <= 0:
+        if every <= 0 or self._expiring:
             self._rows_due = float(accounts)
         elif self._settled_until is None:
             self._settle_scan.cursor = accounts * (now % every) // every
@@ -283,22 +302,27 @@ class Keeper:
         """Settle what a slice held; False where the time did not suffice: the slice is looked at again."""
         book, every = self._book, max(self.settings.settle_every, RETRY)
         for closed in found.closed:
-            tally = book.tally("pnl_settlement", perp(closed.market_index))
+            tally = book.tally(_settlement_name(closed.expired), perp(closed.market_index))
             book.skip(tally, closed.because, self._now, times=closed.accounts)
             tally.next_at = closed.next_at
         acted = False
+        shut: dict[int, str] = {}
         for settlement in found.settlements:
-            what = f"{settlement.user} {settlement.market_index}"
+            what, index = f"{settlement.user} {settlement.market_index}", settlement.market_index
             if book.is_held("pnl", what, self._now):
                 continue
             if acted and time.perf_counter() >= end:
                 return False
             acted = True
-            name = "expired_position" if settlement.expired else "pnl_settlement"
-            instruction = SettlePnl(user=settlement.user, market_index=settlement.market_index)
-            tally = book.tally(name, perp(settlement.market_index))
-            if book.crank(tally, instruction, about=settlement.user) != "done":
-                book.hold("pnl", what, RETRY if settlement.expired else every, self._now)
+            tally = book.tally(_settlement_name(settlement.expired), perp(index))
+            settle = SettlePnl(user=settlement.user, market_index=index)
+            if index in shut:
+                book.skip(tally, shut[index], self._now, settlement.user)
+            elif book.crank(tally, settle, about=settlement.user) != "done":
+                if kind_of(tally.last_skipped_because) in MARKET_WIDE:
+                    shut[index] = tally.last_skipped_because
+                else:
+                    book.hold("pnl", what, RETRY if settlement.expired else every, self._now)
         return True
 
     # --- revenue shares ---------------------------------------------------------------------------------------
@@ -316,6 +340,10 @@ class Keeper:
             if book.crank(tally, _instruction(share.instruction), about=share.escrow, refresh=refresh) != "done":
                 book.hold("share", what, 60, self._now)
         scan.advance(found.looked_at, found.escrows, "exact")
+
+
+def _settlement_name(expired: bool) -> str:
+    return "expired_position" if expired else "pnl_settlement"
 
 
 def _instruction(text: str) -> Instruction:

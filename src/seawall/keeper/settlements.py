@@ -53,7 +53,8 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
 
     market_index: int
     because: str
-    accounts: int = 0
+    accounts: int
+    expired: bool
     next_at: int | None = None
 
 
@@ -185,6 +186,10 @@ class _Door:
         index = self.market.market_index
         if self._held_back:
             because = self.closed or "positions with base cannot be settled now"
-            yield Closed(market_index=index, because=because, accounts=self._held_back, next_at=self.next_at)
+            yield Closed(
+                market_index=index, because=because, accounts=self._held_back, expired=self.expired,
+                next_at=self.next_at,
+            )  # fmt: skip
         if self._winners_held_back:
-            yield Closed(market_index=index, because=self.winners, accounts=self._winners_held_back)
+            held_back = self._winners_held_back
+            yield Closed(market_index=index, because=self.winners, accounts=held_back, expired=False)
