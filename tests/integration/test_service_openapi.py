@@ -9,6 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from schemathesis.openapi import format as define_format
+from support.service import Running, key_of, serving, whole_venue
 
 from seawall.engine.venue import Venue
 from seawall.instructions.base import instruction_types
@@ -16,7 +17,6 @@ from seawall.keys import base58
 from seawall.service.app import create_app
 from seawall.service.runtime import Service
 from seawall.service.settings import Limits, Settings
-from support.service import Running, key_of, serving, whole_venue
 
 PEOPLE = ["@admin", "@alice", "@bob", "@carol", "@dave", "@nobody"]
 KEYS = [key_of(name) for name in PEOPLE]

@@ -55,7 +55,7 @@ def router(service: Service) -> APIRouter:
         ix = request.path_params["ix"]
         if ix not in instruction_types():
             raise Problem(
-                ErrorCode.UnsupportedInstruction, f"there is no instruction {ix[:60]!r}",
+                ServiceError.NotFound, f"there is no instruction {ix[:60]!r}",
                 "one that GET /v1/instructions lists",
             )  # fmt: skip
         dry_run = _flag(request, "dry_run")
