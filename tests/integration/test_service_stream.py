@@ -11,6 +11,9 @@ import httpx
 import pytest
 from support.service import Running, key_of, secret_of, serving, whole_venue
 
+from seawall.engine.machine import Request
+from seawall.engine.receipts import Clock
+from seawall.engine.venue import Venue
 from seawall.instructions.deposits import Deposit
 from seawall.service.client import Client
 from seawall.service.settings import Limits, Settings
@@ -137,8 +140,20 @@ def events_of(text: str) -> list[dict[str, str]]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
 
 
-def test_a_reader_that_does_not_read(running: Running) -> None:
-    """Who opens the stream and never reads holds up neither the writer nor other readers, and loses nothing."""
+def test_a_reader_that_does_not_read(path: Path) -> None:
+    """Who opens the stream and never reads holds up neither the writer nor other readers, and loses nothing.
+
+    More than ten megabytes wait for it, more than the sockets in between take.
+    """
+    with Venue.open(path) as venue:
+        clock = Clock.at(venue.tip.unix_timestamp)
+        deposit = Deposit(user=f"{ALICE}/0", market_index=0, amount=1)
+        venue.apply_many([Request(deposit, ALICE, clock)] * 9_000)
+    with serving(Settings(location=str(path), dashboard=False, limits=PLENTY)) as running:
+        _hold_up(running)
+
+
+def _hold_up(running: Running) -> None:
     host, port = running.url.removeprefix("http://").split(":")
     tip = running.service.venue.sequence
     stuck = []
@@ -158,11 +173,12 @@ def test_a_reader_that_does_not_read(running: Running) -> None:
     reader.join(30)
     assert reader.seen == list(range(tip + 1, tip + 401)) and time.monotonic() - started < 60
     # the one that slept wakes up and reads everything from the first to the last
-    text = b""
+    text = bytearray()
     stuck[0].settimeout(10)
     while b"id: %d\n" % (tip + 400) not in text[-200_000:]:
         text += stuck[0].recv(1 << 16)
-    told = [int(line[4:]) for line in text.split(b"\n") if line.startswith(b"id: ")]
+    assert len(text) > 10 << 20
+    told = [int(line[4:]) for line in bytes(text).split(b"\n") if line.startswith(b"id: ")]
     assert told == list(range(1, tip + 401))
     for connection in stuck:
         connection.close()
