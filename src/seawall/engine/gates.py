@@ -30,7 +30,11 @@ def require_not_paused(tx: Transaction, bit: int) -> None:
     if bit == EXCHANGE_ALL_PAUSED and tx.state.rulebook == RULEBOOK_VELOCITY:
         bit = VELOCITY_EXCHANGE_ALL_PAUSED
     if is_paused(tx, bit):
-        raise SettlementError(ErrorCode.ExchangePaused)
+        raise SettlementError(
+            ErrorCode.ExchangePaused,
+            f"exchange_status is {tx.state.exchange_status}: the pause bits {bit} are set",
+            f"the same after update_exchange_status without the bits {bit}",
+        )
 
 
 def require_solvency_repair(tx: Transaction) -> None:

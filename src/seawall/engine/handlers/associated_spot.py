@@ -182,7 +182,8 @@ def _explained(
         tx.limit("excess_user_pnl", deficit.excess_user_pnl, ix.quote_amount, "the deficit")
         tx.limit("max_withdraw_per_period", facts.period_room, ix.quote_amount, "what the period still admits")
         most = min(deficit.excess_user_pnl, facts.period_room)
-        return SettlementError(error.code, f"at most {quote(most)} may come in", f"quote_amount up to {most}")
+        passes = f"quote_amount up to {most}" if most > 0 else "the same in the next period"
+        return SettlementError(error.code, f"at most {quote(most)} may come in", passes)
     if error.code == ErrorCode.SwapPriceOutOfBounds:
         tx.limit("mark_oracle_percent_divergence", widest, ix.quote_amount, "distance (1e6) from the oracle's value")
         message = f"the tokens are worth {quote(facts.value)} by the oracle, and {quote(ix.quote_amount)} came in"
@@ -191,7 +192,8 @@ def _explained(
         most = facts.revenue_pool + facts.insurance_available
         tx.limit("insurance_fund_vault", facts.insurance_available, ix.token_amount - facts.revenue_payment)
         message = f"revenue pool and insurance fund can give {most} tokens, and {ix.token_amount} were swapped"
-        return SettlementError(error.code, message, f"token_amount up to {most}")
+        passes = f"token_amount up to {most}" if most else "the same once one of them has tokens to spare"
+        return SettlementError(error.code, message, passes)
     return error
 
 

@@ -10,6 +10,7 @@ from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
 from seawall.engine.withdrawals import calculate_margin, markets_of
 from seawall.errors import ErrorCode, SettlementError
+from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
 from seawall.instructions.spot_fills import FillSpotOrder
 from seawall.rules.common.balances import get_spot_balance, get_token_amount
@@ -20,6 +21,7 @@ from seawall.state.enums import (
     BORROW,
     DEPOSIT,
     MARGIN_INITIAL,
+    RULEBOOK_VELOCITY,
     SPOT_WITHDRAW,
     STATUS_REDUCE_ONLY,
     VELOCITY_SPOT_WITHDRAW,
@@ -161,7 +163,44 @@ def _withdraw_paused(tx: Transaction, ix: Withdraw | TransferDeposit | Swap) -> 
     )
 
 
+def _vault_short(tx: Transaction, ix: Instruction) -> Explanation:
+    """The market that failed the vault invariant, as it stood then; ``AttributeError`` where none is found short."""
+    for index, market in enumerate(tx.spot_markets):
+        vault = tx.vaults(index).spot_vault
+        deposits = get_token_amount(market.deposit_balance, market, DEPOSIT)
+        borrows = get_token_amount(market.borrow_balance, market, BORROW)
+        claim = deposits - borrows
+        name = f"spot market {index}"
+        if vault < claim:
+            limit = Limit(
+                "spot_vault", vault, claim, f"tokens that the vault of {name} would hold, and the claims on it"
+            )
+            return (
+                f"the vault of {name} would hold {vault} tokens, the claims on it would be {claim} "
+                f"({deposits} deposited, {borrows} lent out): {claim - vault} short",
+                f"the same once the vault of {name} covers its claims: interest of borrowers makes up for roundings",
+                [limit],
+            )
+        reserved = _reserved(market)
+        if reserved > deposits or (claim < 0 and market.rulebook == RULEBOOK_VELOCITY):
+            return (
+                f"of {name} {deposits} tokens would be deposited, {borrows} lent out, and {reserved} be its pools' own",
+                f"the same once more is deposited in {name} than lent out and than its pools own",
+                [],
+            )
+    raise AttributeError
+
+
+def _reserved(market: SpotMarket) -> int:
+    """What of the deposits the invariant keeps for the market's own pools (tokens)."""
+    pools = [market.revenue_pool.scaled_balance]
+    if market.rulebook == RULEBOOK_VELOCITY:
+        pools += [market.protocol_fee_pool.scaled_balance, market.insurance_fund_revenue_receivable_scaled]
+    return sum(get_token_amount(pool, market, DEPOSIT) for pool in pools)
+
+
 EXPLAINERS: dict[ErrorCode, Explainer] = {
+    ErrorCode.SpotMarketVaultInvariantViolated: _vault_short,
     ErrorCode.MaxDeposit: _max_deposit,
     ErrorCode.MaxBorrows: _max_borrows,
     ErrorCode.ReduceOnlyWithdrawIncreasedRisk: _reduce_only,

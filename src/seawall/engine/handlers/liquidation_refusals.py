@@ -24,7 +24,7 @@ from seawall.instructions.liquidation import (
 from seawall.rules.common.liquidation_math import LIQUIDATION_PCT_PRECISION
 from seawall.rules.common.liquidation_steps import calculate_user_safest_position_tiers
 from seawall.rules.common.perp_orders import twap_band_limit
-from seawall.rules.common.perp_positions import find_perp_position
+from seawall.rules.common.perp_positions import find_perp_position, is_perp_position_available
 from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import find_spot_position
 from seawall.rules.common.user_status import is_bankrupt
@@ -327,7 +327,7 @@ def _nothing_open(job: Liquidation) -> Explanation:
 
 
 def _no_perp_position(job: Liquidation) -> Explanation:
-    held = [p.market_index for p in job.user.perp_positions if find_perp_position(job.user, p.market_index) >= 0]
+    held = [p.market_index for p in job.user.perp_positions if not is_perp_position_available(p)]
     where = f"only in perp markets {held}" if held else "in no perp market"
     return f"the user has no position in perp market {job.perp_index}; it has one {where}", "", []
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from seawall.engine.explain import Explanation
+from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
+from seawall.instructions.perp_fills import FillPerpOrder, PlaceAndTakePerpOrder
+from seawall.instructions.revenue_share import SettleRevenueShare
 from seawall.rules.common.margin import calculate_margin
 from seawall.rules.common.open_orders import signed_base
-from seawall.rules.common.perp_orders import open_interest
+from seawall.rules.common.perp_orders import open_interest, twap_band_limit
+from seawall.rules.common.price_bands import price_band_limit, price_band_spread
 from seawall.rules.velocity.isolated import CROSS, scope_of
 from seawall.rules.velocity.margin import calculate_margin as calculate_margin_by_scope
 from seawall.rules.velocity.margin import meets_margin_requirement as scope_meets_margin_requirement
@@ -123,4 +128,22 @@ def too_much_open_interest(tx: Transaction, market: PerpMarket, asked: int) -> S
         ErrorCode.MaxOpenInterest,
         f"the open interest is {held}, the cap {cap}, asked for {asked} more (base 1e9)",
         "orders that reduce a position",
+    )
+
+
+def explain_price_bands(tx: Transaction, ix: FillPerpOrder | PlaceAndTakePerpOrder | SettleRevenueShare) -> Explanation:
+    """What a fill's price, or the price at which a market's money is handed out, may be at most away from."""
+    market, rails = tx.perp_market(ix.market_index), tx.state.oracle_guard_rails
+    price, twap = tx.perp_oracle(ix.market_index).price, market.amm.historical_oracle_data.last_oracle_price_twap_5min
+    where = f"perp market {ix.market_index} has an oracle price of {price} and a 5-minute TWAP of {twap} (1e6)"
+    if isinstance(ix, SettleRevenueShare):
+        spread, band = price_band_spread(market, price), price_band_limit(rails)
+        limit = Limit("mark_oracle_percent_divergence", band, abs(spread), "of the price tested, 1e6")
+        message = f"{where}: the oracle or the AMM is {abs(spread)} millionths from the TWAP, more than {band}"
+        return message, "the same once the TWAP has caught up with the price (update_amms moves it)", [limit]
+    margin, band = market.margin_ratio_initial, twap_band_limit(rails)
+    return (
+        f"{where}: a fill must be less than {margin} ten-thousandths from the price, {band} millionths from the TWAP",
+        "fills at a price nearer to both, or the same once the TWAP has caught up (update_amms moves it)",
+        [],
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import refresh_amm
-from seawall.engine.handlers.order_refusals import entering_market, placing
+from seawall.engine.handlers.order_refusals import entering_market, explain_price_bands, placing
 from seawall.engine.handlers.perp_order_fill import PerpOrderFill
 from seawall.engine.permissions import role_of
 from seawall.engine.rulebook import Handler
@@ -263,4 +263,4 @@ HANDLERS: dict[type[Instruction], Handler] = {
     FillPerpOrder: fill_perp_order,
 }
 
-EXPLAINERS: dict[ErrorCode, Explainer] = {}
+EXPLAINERS: dict[ErrorCode, Explainer] = {ErrorCode.PriceBandsBreached: explain_price_bands}

@@ -16,7 +16,11 @@ from seawall.instructions.pnl import SettleExpiredMarket
 from seawall.keys import DEFAULT_KEY, key_to_text
 from seawall.rules.common.expiry import pools_release_ts
 from seawall.rules.common.margin import calculate_margin
-from seawall.rules.common.perp_positions import calculate_net_user_cost_basis, find_perp_position
+from seawall.rules.common.perp_positions import (
+    calculate_net_user_cost_basis,
+    find_perp_position,
+    is_perp_position_available,
+)
 from seawall.rules.common.price_bands import price_band_limit, price_band_spread
 from seawall.state.enums import (
     MARGIN_MAINTENANCE,
@@ -251,7 +255,7 @@ def _bankrupt(s: Settlement) -> Explanation:
 
 
 def _no_position(s: Settlement) -> Explanation:
-    held = [p.market_index for p in s.user.perp_positions if find_perp_position(s.user, p.market_index) >= 0]
+    held = [p.market_index for p in s.user.perp_positions if not is_perp_position_available(p)]
     where = f"only in perp markets {held}" if held else "in no perp market"
     return f"the user has no position in {s.name}; it has one {where}", "", []
 

@@ -6,6 +6,7 @@ rules themselves say it.
 
 from seawall.arithmetic import U64_MAX
 from seawall.engine.gates import is_paused
+from seawall.engine.interest import accrue
 from seawall.engine.queries.margin import largest_passing
 from seawall.engine.receipts import Limit
 from seawall.engine.transaction import Transaction
@@ -23,6 +24,7 @@ from seawall.rules.velocity.isolated import CROSS, get_isolated_token_amount, sc
 from seawall.rules.velocity.isolated_transfers import (
     WHOLE_COLLATERAL,
     deposit_into_isolated_perp_position,
+    get_tvl,
     transfer_isolated_perp_position_deposit,
     withdraw_from_isolated_perp_position,
 )
@@ -53,6 +55,10 @@ def explain_isolated(tx: Transaction, error: SettlementError, ix: Move, user: Us
                 f"the account's position in perp market {ix.perp_market_index} is part of its cross margin",
                 "the same once that position is closed and settled, or in another perp market",
             )
+        if ix.amount == 0:
+            return SettlementError(error.code, "the amount is 0", "an amount other than 0")
+        if error.code == ErrorCode.MathError and isinstance(ix, TransferIsolatedPerpPositionDeposit):
+            return _net_deposits_rose(tx, error, ix)
         if error.code not in SIZED:
             return error
         limit = _limit(tx, error.code, ix, user)
@@ -64,6 +70,23 @@ def explain_isolated(tx: Transaction, error: SettlementError, ix: Move, user: Us
         return error
     tx.limits.append(limit)
     return SettlementError(error.code, limit.note, f"at most {largest} tokens now" if largest else "no amount now")
+
+
+def _net_deposits_rose(
+    tx: Transaction, error: SettlementError, ix: TransferIsolatedPerpPositionDeposit
+) -> SettlementError:
+    """A transfer whose roundings left more net deposits than there were, where that was it."""
+    before = Transaction(tx.store, tx.clock, tx.signer)
+    accrue(before, ix.spot_market_index, with_oracle=False)
+    had, has = get_tvl(before.spot_market(ix.spot_market_index)), get_tvl(tx.spot_market(ix.spot_market_index))
+    if has <= had:
+        return error
+    return SettlementError(
+        error.code,
+        f"roundings would raise the deposits less the borrows of spot market {ix.spot_market_index} from {had} to "
+        f"{has} tokens, which must not rise",
+        "another amount, one that leaves a debt or pays none back",
+    )
 
 
 def _limit(tx: Transaction, code: ErrorCode, ix: Move, user: User) -> Limit | None:

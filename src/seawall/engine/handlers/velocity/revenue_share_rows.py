@@ -99,7 +99,9 @@ def builder_row(
     if fee_tenth_bps > approved:
         tx.limit("max_fee_tenth_bps", approved, fee_tenth_bps, "what the authority lets the builder charge")
         raise SettlementError(
-            ErrorCode.InvalidBuilderFee, f"at most {approved} tenths of a basis point are approved", str(approved)
+            ErrorCode.InvalidBuilderFee,
+            f"at most {approved} tenths of a basis point are approved",
+            f"builder_fee_tenth_bps up to {approved}",
         )
     escrow = tx.write_revenue_share_escrow(authority)
     row = find_builder_row(escrow, key, market_index, fee_tenth_bps, completed=False)
