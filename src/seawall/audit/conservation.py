@@ -24,6 +24,8 @@ LEAKS: Final = {
     "resolve_perp_bankruptcy": "what the fee pool pays for a bankrupt account is credited to nobody",
     "resolve_spot_bankruptcy": "without any deposit the surplus bears what insurance does not pay",
     "settle_multiple_pnls": "in TrySettle mode a market that is not settled keeps the pool transfers made for it",
+    "deposit_into_spot_market_vault": "the deposit index is raised in coarser steps than its own; the rest is nobody's",
+    "update_perp_market_pnl_pool": "tokens of the vault's surplus are credited to a P&L pool by hand",
 }
 """Instructions that may leave more than rounding in a vault, or take it from its surplus, and why."""
 

@@ -76,7 +76,8 @@ def calculate_base_swap_output_with_spread(
     """A swap of base as a user makes it: new base reserve, new quote reserve, quote amount, surplus of the AMM.
 
     The quote amount comes from the spread reserves of the side, the new reserves from the plain curve; the surplus is
-    the (absolute) difference between the two. Source: amm-and-funding.md §3.3 step 4;
+    the (absolute) difference between the two: a gain even where a reference price offset made the AMM give more than
+    its curve, deliberate, it is the program's. Source: amm-and-funding.md §3.3 step 4;
     ``math/amm.rs::calculate_base_swap_output_with_spread``.
     """
     sqrt_k = amm.sqrt_k
