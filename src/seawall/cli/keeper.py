@@ -1,5 +1,6 @@
 """``seawall keeper``: a keeper in a process of its own, over HTTP."""
 
+import logging
 import signal
 import threading
 from pathlib import Path
@@ -54,6 +55,8 @@ def keeper(
     except KeyFileError as error:
         raise fail(str(error)) from None
     configure(log)
+    # what it asks and sends is in the service's log
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     with Client(service, secret, signer=signer) as client:
         settings = KeeperSettings(
             tick=tick, budget=budget, liquidator=liquidator, interest_every=interest_every, settle_every=settle_every,

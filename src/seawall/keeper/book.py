@@ -118,12 +118,15 @@ class Book:
             if tally.name in names and at not in going:
                 self.waits(tally, OVER, None)
 
-    def skip(self, tally: Tally, because: str, now: int, about: str = "", times: int = 1) -> Outcome:
+    def skip(
+        self, tally: Tally, because: str, now: int, about: str = "", times: int = 1, next_at: int | None = None
+    ) -> Outcome:
         """Note that a crank was due and not sent. The same reason, figures aside, is logged once in ten minutes."""
+        tally.next_at = next_at
         kind = tally.name, tally.subject, kind_of(because)
         if now - self._logged.get(kind, now - LOG_EVERY) >= LOG_EVERY:
             self._logged[kind] = now
-            _log.info("skipped", crank=tally.name, subject=about or tally.subject, because=because)
+            _log.info("skipped", crank=tally.name, subject=about or tally.subject, because=because, next_at=next_at)
         tally.counts["skipped"] += times
         tally.last_skipped_at = now
         tally.last_skipped_because = because
@@ -131,11 +134,12 @@ class Book:
 
     def crank(
         self, tally: Tally, instruction: Instruction, *, about: str = "", refresh: Instruction | None = None,
-        predicted: Receipt | None = None,
+        predicted: Receipt | None = None, then: int | None = None, again: int | None = None,
     ) -> Outcome:  # fmt: skip
         """Predict an instruction, and send it unless it would be refused or do nothing.
 
         ``refresh`` is sent before it where only a fresh AMM is missing; ``predicted`` is a prediction made already.
+        ``then``: when it will be due next once it is done, ``again``: when it is looked at again where it is not.
         """
         receipt = self.port.dry_run(instruction) if predicted is None else predicted
         if refresh is not None and _is_stale(receipt):
@@ -143,10 +147,11 @@ class Book:
             receipt = self.port.dry_run(instruction)
         now = receipt.clock.unix_timestamp
         if receipt.refusal is not None:
-            return self.skip(tally, words(receipt.refusal), now, about)
+            return self.skip(tally, words(receipt.refusal), now, about, next_at=again)
         if not does_something(instruction, receipt):
             why = f"{NOTHING}: {receipt.limits[0].note}" if receipt.limits else NOTHING
-            return self.skip(tally, why, now, about)
+            return self.skip(tally, why, now, about, next_at=again)
+        tally.next_at = then
         return self.send(tally, instruction, about)
 
     def send(self, tally: Tally, instruction: Instruction, about: str = "") -> Outcome:

@@ -52,7 +52,8 @@ ORDER: Final = (
 class Prospect(msgspec.Struct, frozen=True, kw_only=True):
     """One crank of one market: the instruction (canonical JSON) where it is due, otherwise why it is not.
 
-    ``blocked``: it would be due, but is refused. ``next_at``: when it will be due, as far as time alone decides.
+    ``blocked``: it would be due, but is refused. ``next_at``: when it is due, as far as time alone decides; ``then``:
+    when it will be due next, if it is done now.
     ``mark``: what it is due for, a price or an hour: what was cranked for a mark is not cranked for it again.
     ``refresh``: the instruction that refreshes the AMM where this one is refused because nobody has.
     """
@@ -63,6 +64,7 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
     blocked: bool = False
     next_at: int | None = None
+    then: int | None = None
     mark: int = NO_MARK
     refresh: str = ""
 
@@ -161,7 +163,8 @@ class _Finder:
             paused = "funding is paused on the exchange"
         if paused:
             return about(because=paused, blocked=True)
-        return about(instruction=_text(UpdateFundingRate(market_index=index)), next_at=self.now)
+        then = self.now + on_the_hour_update(self.now, self.now, amm.funding_period)
+        return about(instruction=_text(UpdateFundingRate(market_index=index)), next_at=at, then=then)
 
     def _sweep(self, index: int, market: PerpMarket) -> Prospect:
         about = partial(Prospect, name="fee_sweep", subject=perp(index))
@@ -174,7 +177,10 @@ class _Finder:
         if market.paused_operations & PERP_SETTLE_REV_POOL:
             return about(because="sweeps are paused in the market", blocked=True)
         sweep = SweepPerpMarketFees(market_index=index)
-        return about(instruction=_text(sweep), mark=self.now // SWEEP_EVERY, refresh=_refresh(index))
+        hour = self.now // SWEEP_EVERY
+        return about(
+            instruction=_text(sweep), mark=hour, then=(hour + 1) * SWEEP_EVERY, refresh=_refresh(index)
+        )  # fmt: skip
 
     def _revenue(self, index: int) -> Prospect:
         about = partial(Prospect, name="revenue", subject=spot(index))
@@ -186,14 +192,17 @@ class _Finder:
         if upcoming.at > self.now:
             return about(because="not due", next_at=upcoming.at)
         settle = SettleRevenueToInsuranceFund(spot_market_index=index)
-        return about(instruction=_text(settle), next_at=upcoming.at)
+        period = self.store.spot_markets.objects[index].insurance_fund.revenue_settle_period
+        then = self.now + on_the_hour_update(self.now, self.now, period)
+        return about(instruction=_text(settle), next_at=upcoming.at, then=then)
 
     def _interest(self, index: int, market: SpotMarket) -> Prospect:
         about = partial(Prospect, name="interest", subject=spot(index))
         at = market.last_twap_ts + self.interest_every
         if at > self.now:
             return about(because="not due", next_at=at)
-        return about(instruction=_text(UpdateSpotMarketCumulativeInterest(market_index=index)), next_at=at)
+        accrue = UpdateSpotMarketCumulativeInterest(market_index=index)
+        return about(instruction=_text(accrue), next_at=at, then=self.now + self.interest_every)
 
     def _deficit(self, index: int, market: PerpMarket) -> Prospect:
         about = partial(Prospect, name="deficit", subject=perp(index))

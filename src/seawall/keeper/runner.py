@@ -21,7 +21,6 @@ from seawall.keeper.markets import (
     INTEREST_EVERY,
     NO_MARK,
     ORDER,
-    SWEEP_EVERY,
     AskMarkets,
     Prospect,
     Prospects,
@@ -108,37 +107,48 @@ class Keeper:
             _log.info("stopped", ticks=self._ticks)
 
     def tick(self) -> None:
-        """One round of everything that is due. What fails is noted in the status, not raised."""
+        """One round of everything that is due. What fails is noted in the status and stops nothing else."""
         began = time.perf_counter()
-        failure = ""
+        failures: list[str] = []
         try:
             self._now = self.port.clock().unix_timestamp
             self._started_at = self._now if self._started_at is None else self._started_at
-            self._everything()
+            self._everything(failures)
         except Unreachable as error:
-            failure = str(error)
-        except Exception as error:
-            _log.exception("failed")
-            failure = f"{type(error).__name__}: {error}"
+            failures.append(str(error))
+        failure = "; ".join(failures)
         if failure and failure != self._failure:
-            _log.warning("unreachable", because=failure)
+            _log.warning("failing", because=failure)
         self._failure = failure
         self._ticks += 1
         self._last_tick_at = self._now
         self._last_tick_seconds = time.perf_counter() - began
 
-    def _everything(self) -> None:
-        markets = self.port.look(AskMarkets(liquidator=self.liquidator, interest_every=self.settings.interest_every))
+    def _everything(self, failures: list[str]) -> None:
+        """Markets, then who is in trouble, then P&L, then revenue shares. ``Unreachable``."""
+        question = AskMarkets(liquidator=self.liquidator, interest_every=self.settings.interest_every)
+        markets = self.port.look(question)
         self._rulebook = markets.rulebook
         if not markets.rulebook:
             return
+        stages = [self._crank_markets, self._watch_risk, self._settle]
+        if markets.rulebook == "velocity":
+            stages.append(self._pay_shares)
+        for stage in stages:
+            try:
+                stage(markets)
+            except Unreachable:
+                raise
+            except Exception as error:
+                failure = f"{type(error).__name__}: {error}"
+                if failure not in self._failure:
+                    _log.exception("failed", stage=stage.__name__.strip("_"))
+                failures.append(failure)
+
+    def _crank_markets(self, markets: Prospects) -> None:
         for prospect in markets.items:
             self._consider(prospect)
         self._book.end_others({(prospect.name, prospect.subject) for prospect in markets.items}, ORDER)
-        self._watch_risk(markets)
-        self._settle(markets)
-        if markets.rulebook == "velocity":
-            self._pay_shares()
 
     def status(self) -> KeeperStatus:
         """What it did, skipped and will do; a snapshot that any thread may take."""
@@ -169,25 +179,23 @@ class Keeper:
         if not prospect.instruction and not prospect.blocked:
             book.waits(tally, prospect.because, prospect.next_at)
             return
-        again = (prospect.mark + 1) * SWEEP_EVERY if prospect.name == "fee_sweep" else None
         if prospect.mark != NO_MARK and tally.mark == prospect.mark:
-            book.waits(tally, "not due", again)
+            book.waits(tally, "not due", prospect.then)
             return
         what = f"{prospect.subject} {prospect.mark}"
         if book.is_held(prospect.name, what, now):
             return
-        tally.next_at = prospect.next_at
+        again = now + RETRY
         if prospect.blocked:
-            outcome = book.skip(tally, prospect.because, now)
+            outcome = book.skip(tally, prospect.because, now, next_at=again)
         else:
             refresh = _instruction(prospect.refresh) if prospect.refresh else None
-            outcome = book.crank(tally, _instruction(prospect.instruction), refresh=refresh)
+            instruction = _instruction(prospect.instruction)
+            outcome = book.crank(tally, instruction, refresh=refresh, then=prospect.then, again=again)
         if outcome in ("skipped", "refused"):
             book.hold(prospect.name, what, RETRY, now)
-            tally.next_at = now + RETRY
         else:
             tally.mark = prospect.mark
-            tally.next_at = again
 
     # --- liquidations and bankruptcies ------------------------------------------------------------------------
 
@@ -196,7 +204,7 @@ class Keeper:
         scan, end = self._risk_scan, time.perf_counter() + self.settings.budget
         if self._near:
             found = self.port.look(AskRisk(only=self._near, seconds=self.settings.budget / 2, lane="exact"))
-            self._near = list(found.near)
+            self._near = [*found.near, *self._near[found.looked_at :]]
             self._relieve(found, end, markets)
         looked_at = 0
         while True:
@@ -292,7 +300,7 @@ class Keeper:
         if every <= 0 or self._expiring:
             self._rows_due = float(accounts)
         elif self._settled_until is None:
-            self._settle_scan.cursor = accounts * (now % every) // every
+            self._settle_scan.begin(accounts * (now % every) // every, accounts)
             self._rows_due = accounts / every
         else:
             self._rows_due = min(self._rows_due + accounts * (now - self._settled_until) / every, float(accounts))
@@ -303,8 +311,7 @@ class Keeper:
         book, every = self._book, max(self.settings.settle_every, RETRY)
         for closed in found.closed:
             tally = book.tally(_settlement_name(closed.expired), perp(closed.market_index))
-            book.skip(tally, closed.because, self._now, times=closed.accounts)
-            tally.next_at = closed.next_at
+            book.skip(tally, closed.because, self._now, times=closed.accounts, next_at=closed.next_at)
         acted = False
         shut: dict[int, str] = {}
         for settlement in found.settlements:
@@ -327,7 +334,7 @@ class Keeper:
 
     # --- revenue shares ---------------------------------------------------------------------------------------
 
-    def _pay_shares(self) -> None:
+    def _pay_shares(self, markets: Prospects) -> None:
         """Pay builders and referrers of the next escrows."""
         book, scan = self._book, self._share_scan
         found = self.port.look(AskShares(first=scan.cursor))

@@ -17,6 +17,10 @@ class Scan:
         self._round_began = time.monotonic()
         self._last_round_seconds: float | None = None
 
+    def begin(self, row: int, of: int) -> None:
+        """Begin in the middle of a round."""
+        self.cursor, self._rows = row, of
+
     def advance(self, rows: int, of: int, lane: str = "") -> bool:
         """Note that the next ``rows`` rows were looked at; whether that ended a round."""
         self._rows = of
