@@ -18,7 +18,9 @@ from seawall.instructions.deposits import (
     PauseSpotMarketDepositWithdraw,
     Swap,
     TransferDeposit,
+    Withdraw,
 )
+from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.markets import InitializeSpotMarket
 from seawall.instructions.roles import UpdateHotAdmin, UpdateWarmAdmin
 from seawall.instructions.spot_parameters import (
@@ -33,12 +35,16 @@ from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.vaults import validate_spot_balances, validate_spot_market_vault_amount
 from seawall.rules.common.withdraw_limits import check_withdraw_limits_of_market, max_borrow_by_twap
 from seawall.rules.velocity.deposit_limits import validate_deposit_cap_after_increase
+from seawall.rules.velocity.interest_age import max_spot_interest_staleness_for_margin
 from seawall.state.enums import (
+    BORROW,
     DEPOSIT,
     EXCHANGE_DEPOSIT_PAUSED,
     POSITION_BEING_LIQUIDATED,
     POSITION_ISOLATED,
     RULEBOOK_VELOCITY,
+    STATUS_ACTIVE,
+    STATUS_DELISTED,
     STATUS_INITIALIZED,
     STATUS_REDUCE_ONLY,
     STATUS_SETTLEMENT,
@@ -48,6 +54,7 @@ from seawall.state.enums import (
     VELOCITY_SPOT_WITHDRAW,
 )
 from seawall.state.spot_market import PoolBalance, SpotMarket
+from seawall.state.user import SpotPosition
 
 DAY = 86_400
 
@@ -527,3 +534,110 @@ def test_tokens_of_five_decimals(venue: MoneyVenue, decimals: int, error: str) -
     if not error:
         assert venue.deposit("@bob", 3, 10**5).ok
         assert venue.withdraw("@bob", 3, 10**5, reduce_only=True).ok
+
+
+# --- found by review -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owing(venue: MoneyVenue) -> MoneyVenue:
+    """Alice, who has a second account, owes 2 SOL whose interest nobody accrued for two hours."""
+    venue.ok(InitializeUser(user="@alice/1"), "@alice")
+    assert venue.withdraw("@alice", SOL, 2 * ONE_SOL).ok
+    pass_time(venue, 7_200)
+    return venue
+
+
+def pass_time(venue: MoneyVenue, seconds: int) -> None:
+    """Time passes, the prices stay."""
+    venue.now += seconds
+    venue.post("SOL", 100_000_000)
+    venue.post("ETH", 2_000_000_000)
+
+
+LEAVING = (
+    Withdraw(user="@alice", market_index=USDC, amount=1),
+    TransferDeposit(from_user="@alice", to_user="@alice/1", market_index=USDC, amount=1),
+    Swap(user="@alice", in_market_index=USDC, out_market_index=ETH, amount_in=2_000, amount_out=100),
+)
+"""Ways in which tokens leave Alice's account in another market than the one she owes in."""
+
+
+@pytest.mark.parametrize("leave", LEAVING, ids=lambda ix: ix.ix)
+def test_regr_tokens_leave_only_where_the_interest_of_every_borrow_is_fresh(owing: MoneyVenue, leave: Any) -> None:
+    """At 200 % a year a basis point is 1,576 seconds; who owes cranks first, and is told so."""
+    receipt = owing.do(leave, "@alice")
+    assert error_of(receipt) == "SpotMarketInterestStaleForMargin"
+    assert receipt.refusal is not None and "spot market 1" in receipt.refusal.message
+    assert [(limit.value, limit.asked) for limit in receipt.limits] == [(1_576, 7_200)]
+    owing.ok(UpdateSpotMarketCumulativeInterest(market_index=SOL))
+    owing.ok(leave, "@alice")
+    pass_time(owing, 1_576)
+    owing.ok(leave, "@alice")
+
+
+def test_regr_old_interest_that_hides_no_token_is_no_obstacle(venue: MoneyVenue) -> None:
+    """Two hours on so small a borrow are not worth a token; the market that is withdrawn from accrues itself."""
+    assert venue.withdraw("@alice", SOL, 2_000).ok
+    pass_time(venue, 7_200)
+    assert venue.withdraw("@alice", USDC, 1).ok
+    assert venue.withdraw("@alice", SOL, 1).ok
+
+
+@pytest.mark.parametrize(
+    ("rates", "seconds"),
+    [((0, 0), 3_600), ((0, 1), 3_600), ((0, 200), 3_153), ((2_000_000, 200), 1_576), ((876_000, 0), 3_600)],
+)
+def test_how_old_interest_may_be(rates: tuple[int, int], seconds: int) -> None:
+    """A basis point of the highest rate that the market may charge, an hour at most."""
+    market = lending(max_borrow_rate=rates[0], min_borrow_rate=rates[1])
+    assert max_spot_interest_staleness_for_margin(market) == seconds
+
+
+def test_regr_a_transfer_and_a_swap_judge_by_averages_that_they_did_not_move(venue: MoneyVenue) -> None:
+    """As a withdrawal: the debt counts at the higher average until the margin was judged. A swap stores it after."""
+    venue.ok(InitializeUser(user="@alice/1"), "@alice")
+    venue.now += DAY
+    venue.post("SOL", 50_000_000)
+    move = TransferDeposit(from_user="@alice", to_user="@alice/1", market_index=SOL, amount=9 * ONE_SOL)
+    refused = venue.do(move, "@alice")
+    assert error_of(refused) == "InsufficientCollateral"
+    largest = int(refused.refusal.would_pass.split()[2])  # type: ignore[union-attr]
+    assert 8 * ONE_SOL < largest < 9 * ONE_SOL
+    venue.ok(TransferDeposit(from_user="@alice", to_user="@alice/1", market_index=SOL, amount=largest), "@alice")
+    assert venue.market(SOL).historical_oracle_data.last_oracle_price_twap_5min == 100_000_000
+    swap = Swap(user="@bob", in_market_index=SOL, out_market_index=USDC, amount_in=ONE_SOL, amount_out=50 * ONE_USDC)
+    venue.ok(swap, "@bob")
+    assert venue.market(SOL).historical_oracle_data.last_oracle_price_twap_5min < 100_000_000
+
+
+def test_regr_a_transfer_obeys_what_a_withdrawal_and_a_deposit_obey(venue: MoneyVenue) -> None:
+    """A market in ReduceOnly gives no more than the deposit, and takes no deposit; the deposit cap counts."""
+    venue.open("@dave")
+    assert venue.deposit("@dave", SOL, 3_000 * ONE_SOL).ok
+    venue.ok(InitializeUser(user="@bob/1"), "@bob")
+    move = TransferDeposit(from_user="@bob", to_user="@bob/1", market_index=SOL, amount=2_000 * ONE_SOL)
+    venue.change_market(SOL, status=STATUS_REDUCE_ONLY)
+    assert venue.refused(move, "@bob") == "MarketActionPaused"
+    venue.change_user("@bob/1", spot_positions=borrowing(venue, 1_500 * ONE_SOL))
+    receipt = venue.ok(move, "@bob")
+    assert {fields["amount"] for event, fields in receipt.events if event == "DepositRecord"} == {1_000 * ONE_SOL}
+    back = TransferDeposit(from_user="@bob/1", to_user="@bob", market_index=SOL, amount=1)
+    assert venue.refused(back, "@bob") == "ReduceOnlyWithdrawIncreasedRisk"
+    venue.change_market(SOL, status=STATUS_ACTIVE)
+    capped = TransferDeposit(from_user="@alice", to_user="@alice/1", market_index=USDC, amount=ONE_USDC)
+    venue.ok(InitializeUser(user="@alice/1"), "@alice")
+    venue.change_market(USDC, max_token_deposits=ONE_USDC)
+    assert venue.refused(capped, "@alice") == "MaxDeposit"
+
+
+def borrowing(venue: MoneyVenue, amount: int) -> list[SpotPosition]:
+    """The positions of an account that owes SOL, which the market then lends out too."""
+    venue.change_market(SOL, borrow_balance=amount)
+    owed = SpotPosition(market_index=SOL, balance_type=BORROW, scaled_balance=amount)
+    return [owed] + [SpotPosition() for _ in range(7)]
+
+
+def test_regr_a_delisted_market_takes_no_gift_for_its_depositors(venue: MoneyVenue) -> None:
+    venue.change_market(SOL, status=STATUS_DELISTED)
+    assert venue.refused(DepositIntoSpotMarketVault(market_index=SOL, amount=ONE_SOL)) == "MarketDelisted"

@@ -6,6 +6,7 @@ from seawall.rules.common.margin import calculate_max_withdrawable_amount as max
 from seawall.rules.common.margin import check_withdraw_margin_requirement as check_margin_of_drift
 from seawall.rules.common.margin import validate_user_not_being_liquidated as refuse_liquidation_of_drift
 from seawall.rules.drift.user_balances import withdraw_from_user as withdraw_of_drift
+from seawall.rules.velocity.interest_age import validate_spot_borrow_interest_fresh_for_margin
 from seawall.rules.velocity.margin import calculate_margin as calculate_margin_of_velocity
 from seawall.rules.velocity.margin import calculate_max_withdrawable_amount as max_withdrawable_of_velocity
 from seawall.rules.velocity.margin import check_withdraw_margin_requirement as check_margin_of_velocity
@@ -28,10 +29,10 @@ def markets_of(tx: Transaction) -> Markets:
     return tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
 
 
-def withdraw_from_user(amount: int, market_index: int, user: User, markets: Markets, slot: int) -> None:
+def withdraw_from_user(amount: int, market_index: int, user: User, markets: Markets, now: int, slot: int) -> None:
     """Take tokens out of an account; the errors of the rule ``withdraw_from_user``."""
     if markets[3].rulebook == RULEBOOK_VELOCITY:
-        withdraw_of_velocity(amount, market_index, user, *markets, slot)
+        withdraw_of_velocity(amount, market_index, user, *markets, now, slot)
     else:
         withdraw_of_drift(amount, market_index, user, *markets, slot)
 
@@ -43,9 +44,10 @@ def calculate_max_withdrawable_amount(user: User, market_index: int, markets: Ma
     return max_withdrawable_of_drift(user, market_index, *markets)
 
 
-def check_withdraw_margin_requirement(user: User, markets: Markets) -> None:
-    """Strict Initial after money left; under Velocity in every scope."""
+def check_withdraw_margin_requirement(user: User, markets: Markets, now: int) -> None:
+    """Strict Initial after money left; under Velocity in every scope, of borrows whose interest is not old."""
     if markets[3].rulebook == RULEBOOK_VELOCITY:
+        validate_spot_borrow_interest_fresh_for_margin(user, markets[0], now)
         check_margin_of_velocity(user, *markets)
     else:
         check_margin_of_drift(user, *markets)

@@ -24,6 +24,7 @@ from seawall.instructions.deposits import (
 )
 from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
+from seawall.rules.common.interest import update_spot_market_twap_stats
 from seawall.rules.common.margin import update_liquidation_status
 from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import force_get_spot_position_index
@@ -163,6 +164,14 @@ def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     ``InvalidPoolId``, those of ``withdraw_from_user``, ``InvalidPoolId``, ``NoSpotPositionAvailable``,
     ``InvalidSpotPosition``, ``SpotMarketVaultInvariantViolated``.
     """
+    source, target, market = open_transfer(tx, ix)
+    accrue(tx, market.market_index, True)
+    move_deposit(tx, ix, source, target, market, ix.amount)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+
+
+def open_transfer(tx: Transaction, ix: TransferDeposit) -> tuple[User, User, SpotMarket]:
+    """Who gives, who receives and the market of a transfer that may go on, checked out; nothing has changed yet."""
     source = tx.write_user(ix.from_user)
     tx.require_signer(source.authority, "authority of the account,")
     require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
@@ -173,18 +182,23 @@ def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
     tx.require_signer(target.authority, "authority of the receiving account,")
     require_not_bankrupt(target)
     require_not_bankrupt(source)
-    market = tx.write_spot_market(ix.market_index)
-    accrue(tx, market.market_index, True)
+    return source, target, tx.write_spot_market(ix.market_index)
+
+
+def move_deposit(
+    tx: Transaction, ix: TransferDeposit, source: User, target: User, market: SpotMarket, amount: int
+) -> SpotPosition:
+    """Take tokens out of one account and credit the other, with both events; the position that was credited."""
     require_same_pool(source, market)
-    take_out(tx, source, ix.from_user, ix.market_index, ix.amount, ix.amount, True)
-    emit_deposit(tx, source, market, "Withdraw", ix.amount, "Transfer", target)
+    take_out(tx, source, ix.from_user, ix.market_index, amount, amount, True)
+    emit_deposit(tx, source, market, "Withdraw", amount, "Transfer", target)
     require_same_pool(target, market)
-    increment_total_deposits(target, ix.amount, market.decimals, tx.spot_oracle(ix.market_index).price)
+    increment_total_deposits(target, amount, market.decimals, tx.spot_oracle(ix.market_index).price)
     position = target.spot_positions[force_get_spot_position_index(target, ix.market_index)]
-    deposit_into_user(ix.amount, market, position)
-    emit_deposit(tx, target, market, "Deposit", ix.amount, "Transfer", source)
+    deposit_into_user(amount, market, position)
+    emit_deposit(tx, target, market, "Deposit", amount, "Transfer", source)
     update_last_active_slot(target, tx.slot)
-    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+    return position
 
 
 def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMarketRevenuePool) -> None:
@@ -222,22 +236,7 @@ def swap(tx: Transaction, ix: Swap) -> None:
     ``TokenInsufficientFunds``, ``NoSpotPositionAvailable``, ``InvalidSpotPosition``, ``MarketActionPaused``, those of
     ``validate_caps_after_swap``, those of ``check_withdraw_margin_requirement``, ``SpotMarketVaultInvariantViolated``.
     """
-    user = tx.write_user(ix.user)
-    tx.require_authority_or_delegate(user)
-    require_not_paused(tx, EXCHANGE_FILL_PAUSED)
-    require_not_bankrupt(user)
-    if ix.in_market_index == ix.out_market_index:
-        raise SettlementError(ErrorCode.InvalidSwap, "the two markets of a swap must differ")
-    if ix.amount_in == 0 or ix.amount_out == 0:
-        raise SettlementError(ErrorCode.InvalidSwap, "both amounts of a swap must be above 0")
-    market_in = tx.write_spot_market(ix.in_market_index)
-    market_out = tx.write_spot_market(ix.out_market_index)
-    validate_user_not_being_liquidated(user, markets_of(tx))
-    for market in (market_in, market_out):
-        if market.paused_operations & SPOT_FILL != 0:
-            raise SettlementError(ErrorCode.MarketFillOrderPaused, f"fills of spot market {market.market_index} pause")
-        require_same_pool(user, market)
-        accrue(tx, market.market_index, True)
+    user, market_in, market_out = open_swap(tx, ix)
     deposits_before = get_token_amount(market_out.deposit_balance, market_out, DEPOSIT)
     position_in = user.spot_positions[force_get_spot_position_index(user, ix.in_market_index)]
     withdraw_within_limits(ix.amount_in, market_in, user)
@@ -252,7 +251,7 @@ def swap(tx: Transaction, ix: Swap) -> None:
     validate_caps_after_swap(market_out, deposits_before)
 
     try:
-        check_withdraw_margin_requirement(user, markets_of(tx))
+        check_withdraw_margin_requirement(user, markets_of(tx), tx.now)
     except SettlementError as error:
         raise explain_swap(tx, error, user) from None
     update_last_active_slot(user, tx.slot)
@@ -268,8 +267,34 @@ def swap(tx: Transaction, ix: Swap) -> None:
         in_oracle_price=tx.spot_oracle(ix.in_market_index).price,
         fee=0,
     )
-    validate_spot_market_vault_amount(market_out, tx.vaults(ix.out_market_index).spot_vault)
-    validate_spot_market_vault_amount(market_in, tx.vaults(ix.in_market_index).spot_vault)
+    for market in (market_out, market_in):
+        if tx.state.rulebook == RULEBOOK_VELOCITY:
+            update_spot_market_twap_stats(market, tx.spot_oracle(market.market_index), tx.now)
+        validate_spot_market_vault_amount(market, tx.vaults(market.market_index).spot_vault)
+
+
+def open_swap(tx: Transaction, ix: Swap) -> tuple[User, SpotMarket, SpotMarket]:
+    """The account and the markets of a swap that may go on, checked out, their interest accrued.
+
+    Velocity moves the oracles' averages only after the margin was judged by them.
+    """
+    user = tx.write_user(ix.user)
+    tx.require_authority_or_delegate(user)
+    require_not_paused(tx, EXCHANGE_FILL_PAUSED)
+    require_not_bankrupt(user)
+    if ix.in_market_index == ix.out_market_index:
+        raise SettlementError(ErrorCode.InvalidSwap, "the two markets of a swap must differ")
+    if ix.amount_in == 0 or ix.amount_out == 0:
+        raise SettlementError(ErrorCode.InvalidSwap, "both amounts of a swap must be above 0")
+    market_in = tx.write_spot_market(ix.in_market_index)
+    market_out = tx.write_spot_market(ix.out_market_index)
+    validate_user_not_being_liquidated(user, markets_of(tx))
+    for market in (market_in, market_out):
+        if market.paused_operations & SPOT_FILL != 0:
+            raise SettlementError(ErrorCode.MarketFillOrderPaused, f"fills of spot market {market.market_index} pause")
+        require_same_pool(user, market)
+        accrue(tx, market.market_index, with_oracle=tx.state.rulebook != RULEBOOK_VELOCITY)
+    return user, market_in, market_out
 
 
 # --- shared steps ----------------------------------------------------------------------------------------------
@@ -302,7 +327,7 @@ def require_deposits_not_paused(market: SpotMarket) -> None:
 def take_out(tx: Transaction, user: User, ref: str, market_index: int, amount: int, asked: int, transfer: bool) -> None:
     """``withdraw_from_user``; a refusal says what bound and how much would pass. ``asked``: the tokens before a fee."""
     try:
-        withdraw_from_user(amount, market_index, user, markets_of(tx), tx.slot)
+        withdraw_from_user(amount, market_index, user, markets_of(tx), tx.now, tx.slot)
     except SettlementError as error:
         raise explain_withdrawal(tx, error, user, ref, market_index, asked, transfer) from None
 

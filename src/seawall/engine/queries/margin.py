@@ -214,7 +214,7 @@ class Trial:
             accrue(tx, market_index, True)
         except SettlementError as error:
             self.unaccrued = error.code
-        if self.of_velocity and not transfer:
+        if self.of_velocity:
             self.market.historical_oracle_data = unrefreshed
         self.user = tx.user(user)
         self.left_by = self.user, self.market
@@ -238,16 +238,18 @@ class Trial:
             raise SettlementError(ErrorCode.UserBankrupt)
         if self.unaccrued is not None:
             raise SettlementError(self.unaccrued)
-        if not self.transfer:
+        if self.of_velocity or not self.transfer:
             force_get_spot_position_index(user, self.market_index)
             if self.market.status == STATUS_REDUCE_ONLY:
                 asked, amount = amount, min(amount, self.reduce_only_amount())
                 is_cut = amount < asked
+        if not self.transfer:
             stats = tx.user_stats(user.authority)
             if not self.of_velocity and qualifies_for_withdraw_fee(user, stats, tx.slot):
                 price = tx.spot_oracle(self.market_index).price
                 amount = sub_checked(amount, charge_withdraw_fee(market, price, user, stats.copy()))
-        withdraw_from_user(amount, self.market_index, user, (markets, tx.perp_markets, tx.oracles, tx.state), tx.slot)
+        of_trial = markets, tx.perp_markets, tx.oracles, tx.state
+        withdraw_from_user(amount, self.market_index, user, of_trial, tx.now, tx.slot)
         if amount > self.vault:
             raise SettlementError(ErrorCode.TokenInsufficientFunds)
         if not self.transfer:

@@ -9,6 +9,7 @@ from seawall.rules.common.spot_positions import get_spot_position_index
 from seawall.rules.common.user_balances import increment_total_withdraws, is_borrow, withdraw_within_limits
 from seawall.rules.common.user_status import update_last_active_slot
 from seawall.rules.common.vaults import validate_max_token_borrows, validate_max_token_deposits
+from seawall.rules.velocity.interest_age import validate_spot_borrow_interest_fresh_for_margin
 from seawall.rules.velocity.isolated import CROSS
 from seawall.rules.velocity.margin import check_withdraw_margin_requirement
 from seawall.rules.velocity.user_status import exit_liquidation, is_scope_being_liquidated
@@ -28,17 +29,20 @@ def withdraw_from_user(
     perp_markets: list[PerpMarket],
     oracles: list[OraclePriceData],
     state: State,
+    now: int,
     slot: int,
 ) -> None:
     """Take tokens out of an account: its totals, its balance, the limits, the margin of every scope.
 
     Cross margin leaves liquidation without a test of its own: deliberate, it is the program's; isolated positions stay
-    in it. Errors: those of ``withdraw_within_limits``, ``check_withdraw_margin_requirement`` and
-    ``validate_spot_margin_trading``, in order. Source: velocity/balances.md §13; velocity/isolated.md §6.
+    in it. Errors: those of ``withdraw_within_limits``, ``SpotMarketInterestStaleForMargin``, those of
+    ``check_withdraw_margin_requirement`` and ``validate_spot_margin_trading``, in order.
+    Source: velocity/balances.md §13; velocity/isolated.md §6.
     """
     spot_market = spot_markets[market_index]
     increment_total_withdraws(user, token_amount, spot_market.decimals, oracles[spot_market.oracle_index].price)
     withdraw_within_limits(token_amount, spot_market, user)
+    validate_spot_borrow_interest_fresh_for_margin(user, spot_markets, now)
     check_withdraw_margin_requirement(user, spot_markets, perp_markets, oracles, state)
     validate_spot_margin_trading(user, spot_markets, perp_markets, oracles)
     if is_scope_being_liquidated(user, CROSS):

@@ -1,16 +1,18 @@
 """Deposits and withdrawals under Velocity, gifts to depositors, and the pause of a market whose vault falls short.
 
-Transfers and swaps are Drift's, with Velocity's checks in their shared steps.
+Swaps are Drift's, with Velocity's checks in their shared steps.
 """
 
 from seawall.engine.explain import Explainer, Explanation
-from seawall.engine.gates import require_not_paused, require_same_pool
+from seawall.engine.gates import require_not_paused, require_same_pool, require_spot_market_valid, required
 from seawall.engine.handlers.deposit_refusals import EXPLAINERS as EXPLAINERS_OF_DRIFT
 from seawall.engine.handlers.deposits import (
     credit_deposit,
     emit_deposit,
+    move_deposit,
     open_deposit,
     open_gift,
+    open_transfer,
     reduce_only_amount,
     require_deposits_not_paused,
     require_not_bankrupt,
@@ -29,18 +31,20 @@ from seawall.instructions.deposits import (
     DepositIntoSpotMarketVault,
     PauseSpotMarketDepositWithdraw,
     Swap,
+    TransferDeposit,
     Withdraw,
 )
 from seawall.rules.common.balances import deposit_into_pool, get_token_amount
 from seawall.rules.common.spot_operations import spot_operation_paused
 from seawall.rules.common.spot_positions import force_get_spot_position_index
-from seawall.rules.common.user_balances import is_borrow
+from seawall.rules.common.user_balances import is_borrow, validate_deposit_allowed
 from seawall.rules.common.user_status import update_last_active_slot
 from seawall.rules.common.vaults import validate_max_token_deposits, validate_spot_market_vault_amount
 from seawall.rules.velocity.deposit_limits import (
     calculate_max_deposit_token_amount,
     validate_deposit_cap_after_increase,
 )
+from seawall.rules.velocity.interest_age import max_spot_interest_staleness_for_margin
 from seawall.rules.velocity.isolated import CROSS
 from seawall.rules.velocity.margin import update_scope_liquidation_status
 from seawall.rules.velocity.user_balances import validate_caps_after_withdrawal
@@ -108,6 +112,26 @@ def withdraw(tx: Transaction, ix: Withdraw) -> None:
     validate_caps_after_withdrawal(user, market)
 
 
+def transfer_deposit(tx: Transaction, ix: TransferDeposit) -> None:
+    """Tokens from one account of an authority to another; in a market in ReduceOnly what a withdrawal would get.
+
+    The oracle's averages stay: the margin check must not see any that this very instruction moved. Errors in order:
+    ``ExchangePaused``, ``UnableToLoadAccountLoader`` (the same account twice), ``UserBankrupt``,
+    ``ReduceOnlyWithdrawIncreasedRisk``, ``InvalidPoolId``, those of ``withdraw_from_user``, ``InvalidPoolId``,
+    ``NoSpotPositionAvailable``, ``InvalidSpotPosition``, ``MarketActionPaused`` (a deposit in a market that is not
+    active), ``SpotMarketVaultInvariantViolated``, ``MaxDeposit``.
+    """
+    source, target, market = open_transfer(tx, ix)
+    accrue(tx, ix.market_index, False)
+    amount = ix.amount
+    if market.status == STATUS_REDUCE_ONLY:
+        position = source.spot_positions[force_get_spot_position_index(source, ix.market_index)]
+        amount = reduce_only_amount(tx, source, position, market, amount)
+    validate_deposit_allowed(move_deposit(tx, ix, source, target, market, amount), market)
+    validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
+    validate_max_token_deposits(market)
+
+
 def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMarketRevenuePool) -> None:
     """Tokens from the signer's wallet into a revenue pool, after the interest.
 
@@ -126,17 +150,19 @@ def deposit_into_spot_market_revenue_pool(tx: Transaction, ix: DepositIntoSpotMa
 def deposit_into_spot_market_vault(tx: Transaction, ix: DepositIntoSpotMarketVault) -> None:
     """Tokens from the signer's wallet for all depositors of a market: the deposit index rises; no accrual.
 
-    Errors in order: ``Unauthorized``, ``ExchangePaused``, ``DefaultError`` (deposits paused, or nothing that the index
-    could show), ``MathError`` (no deposits), ``TokenInsufficientFunds``, ``SpotMarketVaultInvariantViolated``,
-    ``MaxDeposit``.
+    Errors in order: ``Unauthorized``, ``ExchangePaused``, ``MarketDelisted``, ``DefaultError`` (deposits paused, or
+    nothing that the index could show), ``MathError`` (no deposits), ``TokenInsufficientFunds``,
+    ``SpotMarketVaultInvariantViolated``, ``MaxDeposit``.
     """
     tx.require_admin()
     require_not_paused(tx, EXCHANGE_DEPOSIT_PAUSED)
+    require_spot_market_valid(tx, ix.market_index)
     market = tx.write_spot_market(ix.market_index)
     if spot_operation_paused(market, 0, VELOCITY_SPOT_DEPOSIT):
         raise SettlementError(ErrorCode.DefaultError, f"deposits into spot market {ix.market_index} are paused")
     index_before = market.cumulative_deposit_interest
-    tokens_before = raise_deposit_index(ix.amount, market)
+    with required(f"an amount that raises the deposit index {index_before} (1e10) of spot market {ix.market_index}"):
+        tokens_before = raise_deposit_index(ix.amount, market)
     tx.receive(tx.signer, ix.market_index, ix.amount)
     validate_spot_market_vault_amount(market, tx.vaults(ix.market_index).spot_vault)
     validate_max_token_deposits(market)
@@ -206,9 +232,26 @@ def _explain_max_deposit(tx: Transaction, ix: Instruction) -> Explanation:
     return message, "the same once others withdrew or the admin raises the cap", [limit]
 
 
+def _explain_stale_interest(tx: Transaction, ix: Withdraw | TransferDeposit | Swap) -> Explanation:
+    user = tx.user(ix.from_user if isinstance(ix, TransferDeposit) else ix.user)
+    limits = []
+    for index in sorted({position.market_index for position in user.spot_positions if is_borrow(position)}):
+        market = tx.spot_market(index)
+        age, most = tx.now - market.last_interest_ts, max_spot_interest_staleness_for_margin(market)
+        if age > most:
+            note = f"seconds since the interest of spot market {index}, which the account owes in, was accrued"
+            limits.append(Limit("spot_interest_staleness", most, age, note))
+    return (
+        "; ".join(f"{limit.note}: {limit.asked}, at most {limit.value}" for limit in limits),
+        "the same after update_spot_market_cumulative_interest of each of these markets, which anybody may ask for",
+        limits,
+    )
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
     Deposit: deposit,
     Withdraw: withdraw,
+    TransferDeposit: transfer_deposit,
     DepositIntoSpotMarketRevenuePool: deposit_into_spot_market_revenue_pool,
     DepositIntoSpotMarketVault: deposit_into_spot_market_vault,
     PauseSpotMarketDepositWithdraw: pause_spot_market_deposit_withdraw,
@@ -217,4 +260,5 @@ HANDLERS: dict[type[Instruction], Handler] = {
 EXPLAINERS: dict[ErrorCode, Explainer] = {
     ErrorCode.DailyDepositLimit: _explain_daily_deposits,
     ErrorCode.MaxDeposit: _explain_max_deposit,
+    ErrorCode.SpotMarketInterestStaleForMargin: _explain_stale_interest,
 }
