@@ -19,7 +19,7 @@ from seawall.keys import key_to_text
 from seawall.service.keeping import EmbeddedPort
 from seawall.service.runtime import Service
 from seawall.service.settings import Settings
-from support.money import ADMIN, ONE_SOL, ONE_USDC, SOL, USDC
+from support.money import ADMIN, ONE_SOL, ONE_USDC, SOL, USDC, MoneyVenue
 from support.service import key_of, secret_of, with_keys
 from support.venues import SOL_PERP, WholeVenue
 
@@ -123,4 +123,18 @@ def stage(path: Path, venue: WholeVenue) -> Iterator[Stage]:
             assert receipt.ok, receipt.refusal
     now = [venue.now + 60]
     with Service(Settings(location=str(file)), lambda: now[0]) as service:
+        yield Stage(service, now)
+
+
+@contextmanager
+def stage_over(venue: MoneyVenue) -> Iterator[Stage]:
+    """Run a venue in memory whose state a test has made up, a second after its last instruction."""
+    held = Venue()
+    tables: dict[str, tuple[int, Any]] = {
+        table.name: (table.count, b"".join(bytes(part) for part in table.segments()))
+        for table in venue.machine.store.tables
+    }
+    held.store.load(tables)
+    now = [venue.now + 1]
+    with Service.over(held, Settings(location="memory", dev=True), lambda: now[0]) as service:
         yield Stage(service, now)
