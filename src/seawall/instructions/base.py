@@ -37,9 +37,15 @@ class Instruction(msgspec.Struct, frozen=True, kw_only=True, tag_field="ix", tag
         return _snake(type(self).__name__)
 
 
+_types: dict[str, type[Instruction]] = {}
+
+
 def instruction_types() -> dict[str, type[Instruction]]:
     """Every instruction by its wire name."""
-    return {_snake(cls.__name__): cls for cls in Instruction.__subclasses__()}
+    subclasses = Instruction.__subclasses__()
+    if len(_types) != len(subclasses):
+        _types.update((_snake(cls.__name__), cls) for cls in subclasses)
+    return _types
 
 
 @lru_cache(maxsize=1)
