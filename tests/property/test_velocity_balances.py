@@ -10,6 +10,7 @@ from seawall.arithmetic import U64_MAX
 from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import withdrawable
 from seawall.errors import SettlementError
+from seawall.instructions.administration import UpdateSpotMarketIfFactor
 from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import (
     Deposit,
@@ -19,7 +20,6 @@ from seawall.instructions.deposits import (
     TransferDeposit,
     Withdraw,
 )
-from seawall.instructions.administration import UpdateSpotMarketIfFactor
 from seawall.instructions.venue_setup import InitializeUser
 from seawall.rules.common.balances import get_signed_token_amount, get_spot_balance, get_token_amount
 from seawall.rules.common.interest import calculate_spot_market_utilization, calculate_utilization

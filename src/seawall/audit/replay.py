@@ -59,8 +59,8 @@ def replay_venue(
 ) -> Replayed:
     """Verify and execute again the whole journal of the venue stored at ``path``, which may be in use.
 
-    ``snapshots``: as in ``Venue.open``, for a venue in a database server. ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` for the first thing that is not what it should be.
-    ``progress`` is told each sequence number.
+    ``snapshots``: as in ``Venue.open``, for a venue in a database server. ``progress`` is told each sequence number.
+    ``JournalDamaged``, ``SnapshotDamaged`` or ``ReplayDiffers`` for the first thing that is not what it should be.
     """
     with checked_journal(path, snapshots) as (journal, headers):
         return replay(journal, headers, progress)

@@ -1,7 +1,7 @@
 """Parameters of a spot market that only Velocity has. Signer: the warm admin unless an instruction says otherwise."""
 
 from seawall.instructions.base import Instruction
-from seawall.records import u16, u32, u64
+from seawall.records import u16, u64
 
 
 class UpdateSpotMarketMaxTokenBorrows(Instruction, frozen=True, kw_only=True):
