@@ -28,10 +28,10 @@ class AddInsuranceFundStake(Instruction, frozen=True, kw_only=True):
 
 
 class DepositIntoInsuranceFundStake(Instruction, frozen=True, kw_only=True):
-    """Buy shares for the stake of an ``authority``, paid by the signer. Velocity only. Signer: an administrator.
+    """An administrator buys shares for the stake of ``authority``. No venue has it: ``UnsupportedInstruction``.
 
-    As ``add_insurance_fund_stake`` in all else.
-    Source: insurance.md §10.2; velocity/insurance.md §4; ``if_staker.rs::handle_deposit_into_insurance_fund_stake``.
+    Drift got it after v2.84, and the redesign deleted it with the protocol's own shares: what enters a Velocity fund is
+    a staker's, revenue, or a gift to all stakers. Source: insurance.md §10.2.
     """
 
     authority: Key

@@ -15,7 +15,6 @@ from seawall.instructions.insurance import (
     AdminRemoveInsuranceFundStake,
     CancelRequestRemoveInsuranceFundStake,
     DepositIntoInsuranceFund,
-    DepositIntoInsuranceFundStake,
     InitializeInsuranceFundStake,
     InitializeProtocolIfSharesTransferConfig,
     RemoveInsuranceFundStake,
@@ -90,9 +89,7 @@ def add_stake(tx: Transaction, ix: AddInsuranceFundStake) -> None:
     tx.stake_tokens(authority, index, ix.amount)
 
 
-def require_may_add(
-    tx: Transaction, ix: AddInsuranceFundStake | DepositIntoInsuranceFundStake, stake: InsuranceFundStake
-) -> None:
+def require_may_add(tx: Transaction, ix: AddInsuranceFundStake, stake: InsuranceFundStake) -> None:
     """What is asked before anything is settled for a stake.
 
     ``InsufficientDeposit``, ``InsuranceFundOperationPaused``, ``InvalidSpotMarketState``,

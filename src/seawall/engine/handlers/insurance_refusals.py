@@ -9,7 +9,6 @@ from seawall.instructions.insurance import (
     AddInsuranceFundStake,
     AdminRemoveInsuranceFundStake,
     CancelRequestRemoveInsuranceFundStake,
-    DepositIntoInsuranceFundStake,
     RemoveInsuranceFundStake,
     RequestRemoveInsuranceFundStake,
     TransferProtocolIfShares,
@@ -22,7 +21,6 @@ from seawall.state.insurance import InsuranceFundStake
 
 Stakes = (
     AddInsuranceFundStake
-    | DepositIntoInsuranceFundStake
     | RequestRemoveInsuranceFundStake
     | CancelRequestRemoveInsuranceFundStake
     | RemoveInsuranceFundStake
@@ -122,7 +120,7 @@ def _other_base(tx: Transaction, ix: Stakes | UpdateUserQuoteAssetInsuranceStake
     )
 
 
-def _empty_fund(tx: Transaction, ix: AddInsuranceFundStake | DepositIntoInsuranceFundStake) -> Explanation:
+def _empty_fund(tx: Transaction, ix: AddInsuranceFundStake) -> Explanation:
     shares = tx.spot_market(ix.market_index).insurance_fund.total_shares
     return (
         f"the insurance fund's vault is empty while {shares} shares exist: a share has no price",

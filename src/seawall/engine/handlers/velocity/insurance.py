@@ -27,7 +27,6 @@ from seawall.instructions.base import Instruction
 from seawall.instructions.insurance import (
     AddInsuranceFundStake,
     CancelRequestRemoveInsuranceFundStake,
-    DepositIntoInsuranceFundStake,
     RemoveInsuranceFundStake,
     RequestRemoveInsuranceFundStake,
     UpdateUserQuoteAssetInsuranceStake,
@@ -59,25 +58,6 @@ def add_stake(tx: Transaction, ix: AddInsuranceFundStake) -> None:
     Source: velocity/insurance.md §4; ``if_staker.rs::handle_add_insurance_fund_stake``.
     """
     authority = stake_authority(tx, ix.authority)
-    _buy_shares(tx, ix, authority, authority, "Stake")
-
-
-def deposit_into_stake(tx: Transaction, ix: DepositIntoInsuranceFundStake) -> None:
-    """An administrator buys shares for somebody's stake; ``Unauthorized``, else the errors of ``add_stake``.
-
-    Source: insurance.md §10.2; velocity/insurance.md §4.
-    """
-    tx.require_admin()
-    _buy_shares(tx, ix, key_from_text(ix.authority), tx.signer, "AdminDeposit")
-
-
-def _buy_shares(
-    tx: Transaction,
-    ix: AddInsuranceFundStake | DepositIntoInsuranceFundStake,
-    authority: bytes,
-    payer: bytes,
-    action: str,
-) -> None:
     index = ix.market_index
     stake = tx.write_stake(authority, index)
     stats = tx.write_user_stats(authority)
@@ -85,10 +65,10 @@ def _buy_shares(
     market, nav, vault = _settled_fund(tx, index)
     facts = StakeFacts()
     charge = add_insurance_fund_stake(ix.amount, nav, vault, stake, stats, market, facts)
-    emit_stake(tx, action, authority, index, facts)
+    emit_stake(tx, "Stake", authority, index, facts)
     if charge < ix.amount:
         tx.limit("whole_shares", charge, ix.amount, "only whole shares are sold; the rest stays in the wallet")
-    tx.stake_tokens(payer, index, charge)
+    tx.stake_tokens(authority, index, charge)
 
 
 def _settled_fund(tx: Transaction, market_index: int) -> tuple[SpotMarket, int, int]:
@@ -194,7 +174,7 @@ def refresh_stake_statistics(tx: Transaction, ix: UpdateUserQuoteAssetInsuranceS
     update_user_stats_if_stake(value, stake, tx.write_user_stats(authority), tx.spot_market(QUOTE_SPOT_MARKET_INDEX))
 
 
-def _mints_nothing(tx: Transaction, ix: AddInsuranceFundStake | DepositIntoInsuranceFundStake) -> Explanation:
+def _mints_nothing(tx: Transaction, ix: AddInsuranceFundStake) -> Explanation:
     """The fund is rebased by now, as the refused stake would have found it."""
     shares = tx.spot_market(ix.market_index).insurance_fund.total_shares
     least = div_ceil(fund_value(tx, ix.market_index), shares)
@@ -218,7 +198,6 @@ def _nothing_requested(tx: Transaction, ix: RemoveInsuranceFundStake) -> Explana
 
 HANDLERS: dict[type[Instruction], Handler] = {
     AddInsuranceFundStake: add_stake,
-    DepositIntoInsuranceFundStake: deposit_into_stake,
     RequestRemoveInsuranceFundStake: request_remove_stake,
     CancelRequestRemoveInsuranceFundStake: cancel_request_remove_stake,
     RemoveInsuranceFundStake: remove_stake,
