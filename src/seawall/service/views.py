@@ -87,7 +87,10 @@ class Views:
         self._journal = journal
         self._lock = threading.Lock()
         self._names: dict[str, int] = {}
-        self._path, self._claim = (None, None) if path is None else _claimed(path)
+        self._path: Path | None = None
+        self._claim: WriterLock | None = None
+        if path is not None:
+            self._path, self._claim = _claimed(path)
         self._connection = self._open()
         self.sequence = int(self._meta("sequence", 0))
         """The last instruction that the index covers."""
