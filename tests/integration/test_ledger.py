@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from seawall.engine import venue as venue_module
 from seawall.engine.receipts import decode_receipt
 from seawall.instructions.deposits import Deposit
 from seawall.instructions.venue_setup import InitializeUser, PostOraclePrice
-from seawall.ledger.errors import LedgerError, VenueLocked, VenueUnusable
+from seawall.ledger.errors import JournalDamaged, LedgerError, VenueLocked, VenueUnusable
 from seawall.ledger.journal import GENESIS
 from seawall.ledger.snapshots import snapshots
 
@@ -83,6 +84,22 @@ def test_the_database_file_alone_is_a_whole_venue_after_close(path: Path, tmp_pa
     copy.write_bytes(path.read_bytes())
     with Venue.open(copy) as venue:
         assert venue.root() == root
+
+
+def test_a_copy_of_an_open_database_is_adopted(path: Path, tmp_path: Path) -> None:
+    """SQLite's own backup, taken while the venue is open: nothing tells where it should end, so somebody must say so."""
+    copy = tmp_path / "copy.db"
+    with Venue.open(path) as venue:
+        load(venue)
+        root = venue.root()
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        load(venue, 10, first=100)
+    with pytest.raises(JournalDamaged, match="adopt=True"):
+        Venue.open(copy)
+    with Venue.open(copy, adopt=True) as venue:
+        assert venue.root() == root
+        load(venue, 10, first=100)
 
 
 def test_memory_and_disk_give_the_same_receipts_and_the_same_chain(place: Place) -> None:

