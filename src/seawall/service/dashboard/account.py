@@ -31,6 +31,7 @@ from seawall.service.dashboard.markup import (
     pairs,
     table,
     tag,
+    text,
     words,
 )
 from seawall.service.views import canonical_account
@@ -337,7 +338,8 @@ def list_table(found: AccountList) -> Markup:
         turn.append(link("account", "← earlier", first=max(0, found.first - LISTED)))
     if last < found.total:
         turn.append(link("account", "later →", first=last))
-    where = tag("p", f"{found.first + 1:,} to {last:,} of {found.total:,}   ", join(turn, "   ")) if found.rows else ""
+    place = f"{found.first + 1:,} to {last:,} of {found.total:,}"
+    where = tag("p", text(place), *turn, css="turn") if found.rows else ""
     return join((table(columns, rows, "no account yet", "accounts"), where))
 
 

@@ -23,6 +23,8 @@ NAMES: Final[Mapping[str, str]] = {
     "other_depositors": "lenders (interest)",
     "other_borrowers": "borrowers (interest)",
     "dust": "surplus",
+    "pending_if_fee": "fees waiting for insurance",
+    "pending_amm_provision": "fees waiting for the AMM",
 }
 """Kinds of claims as people read them."""
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -38,9 +39,15 @@ def _configured() -> FastAPI:
         _host = FastAPI()
         ui.run_with(
             _host, mount_path=PATH, title="Seawall", favicon=_ICON, dark=None, language="en-US", tailwind=False,
-            show_welcome_message=False, reconnect_timeout=10.0, binding_refresh_interval=None,
+            gzip_middleware_factory=_packed, show_welcome_message=False, reconnect_timeout=10.0,
+            binding_refresh_interval=None,
         )  # fmt: skip
     return _host
+
+
+def _packed(app: ASGIApp) -> GZipMiddleware:
+    """Plotly alone has 4 MB: packed quickly rather than tightly."""
+    return GZipMiddleware(app, minimum_size=1_000, compresslevel=3)
 
 
 def attach(app: FastAPI, desk: Desk) -> None:

@@ -143,12 +143,8 @@ def read_sequence(given: str) -> int:
 
 
 def look_up(views: Views, search: Search, limit: int = PAGE) -> list[Found]:
-    """The receipts that fit. Times never go back in a journal, so that an end in time is an end in sequence too."""
-    before = search.before
-    if search.until is not None:
-        last = views.last_at(search.until) + 1
-        before = last if before is None else min(before, last)
-    return views.receipts(**search._replace(before=before, until=None)._asdict(), limit=limit)
+    """The receipts that fit."""
+    return views.receipts(**search._asdict(), limit=limit)
 
 
 def receipt_table(found: list[Found], query: dict[str, str]) -> Markup:
@@ -350,7 +346,7 @@ def loss_table(waterfall: Waterfall, names: Names) -> Markup:
     )  # fmt: skip
 
     def shown(value: int) -> Markup:
-        return figure(value, token.decimals, token.decimals)
+        return figure(value, token.decimals)
 
     left = waterfall.loss
     rows: list[tuple[Any, ...]] = []
@@ -423,9 +419,7 @@ def _search_form(look: Look, panel: Panel) -> None:
         for name, label, known in (
             ("ix", "Instruction", sorted(instruction_types())), ("error", "Error", sorted(ErrorCode.__members__)),
         ):  # fmt: skip
-            value = given.get(name) if given.get(name) in known else None
-            fields[name] = ui.select(known, label=label, value=value, with_input=True, clearable=True)
-            fields[name].props("dense outlined options-dense")
+            fields[name] = ui.input(label, value=given.get(name, ""), autocomplete=known).props("dense outlined")
         kinds = {"": "all", "refused": "refused", "losses": "losses (deficits, bankruptcies)"}
         fields["kind"] = ui.select(
             kinds, label="Outcome", value=given.get("kind") if given.get("kind") in kinds else ""
@@ -489,7 +483,7 @@ def _neighbours(look: Look, sequence: int, last: int) -> None:
         parts.append(link("journal", f"← #{sequence - 1:,}", receipt=sequence - 1, **kept))
     if sequence < last:
         parts.append(link("journal", f"#{sequence + 1:,} →", receipt=sequence + 1, **kept))
-    ui.html(join(parts, "   "), sanitize=False)
+    ui.html(join(parts), sanitize=False).classes("turn")
 
 
 def _show_loss(waterfall: Waterfall, names: Names, sequence: int) -> None:

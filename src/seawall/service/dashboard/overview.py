@@ -176,7 +176,7 @@ def vault_table(answer: Solvency) -> Markup:
         )
         for row in answer.vaults
     )  # fmt: skip
-    return table(columns, rows, "no token yet", "vaults")
+    return table(columns, rows, "no token yet", "vaults", cards=True)
 
 
 def claim_table(answer: Solvency) -> Markup:
@@ -234,10 +234,10 @@ def period_of(choice: str, now: int, since: str, until: str) -> Period:
 
 def flow_table(flows: list[Flow], decimals: int) -> Markup:
     """Every flow of a hundredth of a token or more, the largest first."""
-    columns = (words("from"), words("to"), words("by"), number("tokens"))
+    columns = (words("from"), words("to"), number("tokens"), words("by"))
     listed = [flow for flow in flows if flow.amount * 100 >= 10**decimals]
     rows = (
-        (readable(flow.source), readable(flow.target), tag("code", flow.ix), figure(flow.amount, decimals))
+        (readable(flow.source), readable(flow.target), figure(flow.amount, decimals), tag("code", flow.ix))
         for flow in listed
     )
     left = len(flows) - len(listed)
@@ -260,12 +260,13 @@ class _Flows:
         panel.controls.set_visibility(True)
         with panel.controls:
             names = {row.market_index: row.name for row in vaults}
+            period = look.query.get("period", "")
             self._token = _select("Token", names, next(iter(names)), self.refresh)
-            self._choice = _select("Period", PERIODS, "week", self._chosen)
-            self._since = ui.input("From (UTC)", placeholder="2022-05-11 13:00").props("dense outlined debounce=600")
-            self._until = ui.input("To (UTC)", placeholder="now").props("dense outlined debounce=600")
+            self._choice = _select("Period", PERIODS, period if period in PERIODS else "week", self._chosen)
+            self._since = ui.input("From (UTC)", value=look.query.get("since", ""), placeholder="2022-05-11 13:00")
+            self._until = ui.input("To (UTC)", value=look.query.get("until", ""), placeholder="now")
             for field in (self._since, self._until):
-                field.set_visibility(False)
+                field.props("dense outlined debounce=600").set_visibility(period == "chosen")
                 field.on_value_change(self.refresh)
             self._scale = _select("Thickness", SCALES, "amount", self.refresh)
             self._outside = ui.checkbox("with deposits and withdrawals", value=False, on_change=self.refresh)
