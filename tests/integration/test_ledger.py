@@ -87,7 +87,7 @@ def test_the_database_file_alone_is_a_whole_venue_after_close(path: Path, tmp_pa
 
 
 def test_a_copy_of_an_open_database_is_adopted(path: Path, tmp_path: Path) -> None:
-    """SQLite's own backup, taken while the venue is open: nothing tells where it should end, so somebody must say so."""
+    """SQLite's own backup, taken while the venue is open: nothing tells where it should end, so somebody must."""
     copy = tmp_path / "copy.db"
     with Venue.open(path) as venue:
         load(venue)
