@@ -21,7 +21,7 @@ from seawall.ledger.errors import VenueLocked
 from seawall.ledger.journal import Entry, Journal
 from seawall.ledger.lock import WriterLock
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 HOUR: Final = 3_600
 OUTSIDE: Final = "outside"
 """Where tokens come from or go to that cross a vault's door."""
@@ -36,6 +36,7 @@ CREATE TABLE receipts (sequence INTEGER PRIMARY KEY, unix_timestamp INTEGER NOT 
 CREATE INDEX receipts_by_ix ON receipts (ix, sequence);
 CREATE INDEX receipts_by_signer ON receipts (signer, sequence);
 CREATE INDEX receipts_by_error ON receipts (error, sequence) WHERE error IS NOT NULL;
+CREATE INDEX receipts_refused ON receipts (sequence) WHERE error IS NOT NULL;
 CREATE INDEX receipts_of_losses ON receipts (sequence) WHERE loss = 1;
 CREATE INDEX receipts_by_time ON receipts (unix_timestamp, sequence);
 CREATE TABLE touched (account INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (account, sequence))
@@ -230,10 +231,11 @@ class Views:
             if name is not None:
                 where.append(f"{column} = (SELECT id FROM names WHERE name = ?)")
                 values.append(name)
-        for condition, value in (("r.unix_timestamp >= ?", since), ("r.unix_timestamp <= ?", until)):
-            if value is not None:
-                where.append(condition)
-                values.append(value)
+        # times never go back in a journal: an end in time is an end in sequence, and nothing has to be sorted
+        for condition, at in (("{}.sequence > ?", None if since is None else since - 1), ("{}.sequence <= ?", until)):
+            if at is not None:
+                where.append(condition.format("r" if account is None else "t"))
+                values.append(self.last_at(at))
         if losses:
             where.append("r.loss = 1")
         if refused:
@@ -279,10 +281,11 @@ class Views:
 
     def last_at(self, unix_timestamp: int) -> int:
         """The last sequence number at or before a time; 0 before the first."""
-        query = "SELECT max(sequence) FROM receipts WHERE unix_timestamp <= ?"
+        last_first = "ORDER BY unix_timestamp DESC, sequence DESC LIMIT 1"
+        query = f"SELECT sequence FROM receipts WHERE unix_timestamp <= ? {last_first}"
         with self._lock:
-            (found,) = self._connection.execute(query, (unix_timestamp,)).fetchone()
-        return int(found or 0)
+            found = self._connection.execute(query, (unix_timestamp,)).fetchone()
+        return 0 if found is None else int(found[0])
 
 
 def _claimed(path: Path) -> tuple[Path, WriterLock]:
@@ -331,9 +334,10 @@ def kind_of(account: str) -> str:
 def flows_of(receipt: Receipt) -> Iterator[tuple[int, str, str, int]]:
     """From which kind of claim to which tokens went: market, source, target, tokens.
 
-    The legs of a market balance; what gave is matched with what got in the receipt's order.
+    The legs of a market balance; what gave is matched with what got in the receipt's order. Stakes move an insurance
+    fund's vault alone.
     """
-    markets = {transfer.market_index for transfer in receipt.transfers}
+    markets = {leg.market_index for leg in receipt.transfers} | {change.market_index for change in receipt.vaults}
     for market in markets:
         legs: Counter[str] = Counter()
         for transfer in receipt.transfers:
