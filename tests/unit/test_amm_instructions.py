@@ -14,6 +14,7 @@ from seawall.instructions.amm import (
     UpdatePerpBidAskTwap,
 )
 from seawall.instructions.markets import InitializePerpMarket
+from seawall.instructions.user_settings import AdminDisableUpdatePerpBidAskTwap
 from seawall.instructions.venue_setup import AddOracle, InitializeUser, PostOraclePrice
 from seawall.keys import key_from_text
 from seawall.state.perp_market import PerpMarket
@@ -257,6 +258,15 @@ def test_the_crank_refuses_keepers_without_stake(stats: dict[str, Any], message:
     assert receipt.refusal is not None
     assert receipt.refusal.error == "CantUpdatePerpBidAskTwap"
     assert message in receipt.refusal.message
+
+
+def test_an_administrator_switches_a_keeper_off_and_on_again() -> None:
+    venue = PerpVenue()
+    venue.set_stats(if_staked_quote_asset_amount=10**9)
+    for disable, error in ((True, "CantUpdatePerpBidAskTwap"), (False, None)):
+        venue.ok(AdminDisableUpdatePerpBidAskTwap(authority=KEEPER, disable=disable))
+        refusal = venue.do(UpdatePerpBidAskTwap(market_index=0), KEEPER).refusal
+        assert (refusal.error if refusal else None) == error
 
 
 def test_the_crank_updates_funding_when_it_is_due() -> None:

@@ -107,7 +107,8 @@ TABLE: dict[str, list[Row]] = {
 """By instruction: who may ask for it, and the arguments that matter. What is not here is in ``ADMINISTRATION``."""
 
 ADMINISTRATION = {
-    "add_oracle", "delete_initialized_perp_market", "delete_initialized_spot_market",
+    "add_oracle", "admin_disable_update_perp_bid_ask_twap",
+    "delete_initialized_perp_market", "delete_initialized_spot_market",
     "deposit_into_perp_market_fee_pool", "initialize_perp_market", "initialize_spot_market", "migrate_to_velocity",
     "post_oracle_price",
     "repeg_amm_curve", "resolve_with_associated_spot", "settle_expired_market_pools_to_revenue_pool", "update_admin",

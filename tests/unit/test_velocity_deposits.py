@@ -9,7 +9,11 @@ from support.trading import TradingVenue
 from seawall.engine.queries.margin import withdrawable
 from seawall.engine.receipts import Receipt
 from seawall.errors import ErrorCode, SettlementError
-from seawall.instructions.administration import UpdateSpotMarketIfFactor, UpdateWithdrawGuardThreshold
+from seawall.instructions.administration import (
+    UpdateSpotMarketIfFactor,
+    UpdateSpotMarketStatus,
+    UpdateWithdrawGuardThreshold,
+)
 from seawall.instructions.base import Instruction
 from seawall.instructions.deposits import (
     Deposit,
@@ -22,13 +26,15 @@ from seawall.instructions.deposits import (
 )
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.markets import InitializeSpotMarket
+from seawall.instructions.perp_fills import ReservePerpOrder
 from seawall.instructions.roles import UpdateHotAdmin, UpdateWarmAdmin
 from seawall.instructions.spot_parameters import (
     UpdateSpotMarketDepositCap,
     UpdateSpotMarketMaxTokenBorrows,
+    UpdateSpotMarketPoolId,
     UpdateSpotMarketWithdrawCircuitBreaker,
 )
-from seawall.instructions.user_settings import UpdateUserDelegate
+from seawall.instructions.user_settings import UpdateUserDelegate, UpdateUserPoolId
 from seawall.instructions.venue_setup import InitializeUser
 from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.balances import get_token_amount
@@ -641,3 +647,43 @@ def borrowing(venue: MoneyVenue, amount: int) -> list[SpotPosition]:
 def test_regr_a_delisted_market_takes_no_gift_for_its_depositors(venue: MoneyVenue) -> None:
     venue.change_market(SOL, status=STATUS_DELISTED)
     assert venue.refused(DepositIntoSpotMarketVault(market_index=SOL, amount=ONE_SOL)) == "MarketDelisted"
+
+
+# --- pools -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_pool_is_chosen_before_a_market_opens_and_by_an_account_that_holds_nothing_else(venue: MoneyVenue) -> None:
+    """Pool 1 lends out more than the main pool, and admits a quote deposit, which counts for nothing there."""
+    into_pool = UpdateSpotMarketPoolId(market_index=3, pool_id=1)
+    tokens = {"name": "LST", "oracle": "SOL", "decimals": 9, "active_status": False, "withdraw_guard_threshold": 0}
+    venue.ok(InitializeSpotMarket(**tokens, **WEIGHTS, **RATES))
+    assert venue.refused(into_pool, "@alice") == "Unauthorized"
+    venue.ok(UpdateWarmAdmin(warm_admin="@warm"))
+    venue.ok(into_pool, "@warm")
+    venue.ok(UpdateSpotMarketStatus(market_index=3, status="Active"))
+    assert venue.refused(into_pool) == "DefaultError"
+
+    venue.open("@dave")
+    assert error_of(venue.deposit("@dave", 3, ONE_SOL)) == "InvalidPoolId"
+    venue.ok(UpdateUserPoolId(user="@dave", pool_id=1), "@dave")
+    assert venue.deposit("@dave", 3, 100 * ONE_SOL).ok
+    assert error_of(venue.deposit("@dave", SOL, ONE_SOL)) == "InvalidPoolId"
+    for user, pool in (("@dave", 0), ("@bob", 1)):
+        assert venue.refused(UpdateUserPoolId(user=user, pool_id=pool), user) == "InvalidPoolId"
+
+    venue.ok(UpdateUserPoolId(user="@alice", pool_id=1), "@alice")  # quote only
+    assert withdrawable(venue.machine.store, venue.clock, "@alice", 3).amount == 0
+    venue.now += DAY
+    venue.post("SOL", 100_000_000)
+    venue.ok(UpdateSpotMarketCumulativeInterest(market_index=3))
+    half = max_borrow_by_twap(venue.market(3), 100 * ONE_SOL)
+    assert 49 * ONE_SOL < half <= 50 * ONE_SOL  # of the main pool's deposits a third
+    venue.ok(UpdateUserPoolId(user="@alice", pool_id=0), "@alice")
+
+
+def test_accounts_of_another_pool_trade_no_perps() -> None:
+    trading = TradingVenue(rulebook="velocity")
+    trading.open("@carol")
+    trading.ok(UpdateUserPoolId(user="@carol", pool_id=1), "@carol")
+    order = ReservePerpOrder(user="@carol", market_index=0, direction="Long", base_asset_amount=10**9)
+    assert trading.refused(order, "@carol") == "InvalidPoolId"

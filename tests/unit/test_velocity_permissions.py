@@ -56,6 +56,7 @@ NOT_WARM: dict[str, frozenset[str]] = {
     "deposit_into_spot_market_vault": WARM | {"VaultDeposit"},
     "withdraw_protocol_fees_perp": WARM | {"FeeWithdraw"},
     "withdraw_protocol_fees_spot": WARM | {"FeeWithdraw"},
+    "admin_disable_update_perp_bid_ask_twap": WARM | {"UserFlag"},
 }
 """Administrative instructions whose lowest role is another than the warm admin."""
 
@@ -71,6 +72,8 @@ OWN: dict[str, tuple[frozenset[str], dict[str, Any]]] = {
     "withdraw_from_isolated_perp_position": (frozenset({"authority"}), {"amount": 1}),
     "update_user_perp_position_custom_margin_ratio": (frozenset({"authority"}), {}),
     "initialize_revenue_share_escrow": (frozenset({"authority"}), {}),
+    "set_user_vault_owned": (frozenset({"authority"}), {}),
+    "update_user_pool_id": (frozenset({"authority"}), {}),
     "change_approved_builder": (frozenset({"authority"}), {"builder": BOB.partition("/")[0]}),
     "complete_revenue_share_order": (frozenset({"authority"}) | WARM, {}),
     "forfeit_revenue_share_order": (ANYONE, {}),

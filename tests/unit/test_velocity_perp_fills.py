@@ -22,6 +22,7 @@ from seawall.instructions.revenue_share import (
     CompleteRevenueShareOrder,
     InitializeRevenueShareEscrow,
 )
+from seawall.instructions.user_settings import UpdateUserAcceleratedReferralStatus
 from seawall.keys import key_from_text, key_to_text
 from seawall.state.enums import (
     EXCHANGE_AMM_IMMEDIATE_FILL_PAUSED,
@@ -303,9 +304,12 @@ def test_a_referrers_reward_waits_in_the_takers_escrow(venue: VelocityVenue) -> 
 
 
 def test_an_accelerated_referrer_gets_a_fifth(venue: VelocityVenue) -> None:
-    venue.change_stats(REFERRER, is_accelerated_referrer=True)
+    venue.ok(UpdateUserAcceleratedReferralStatus(authority=REFERRER, accelerated=True))
     fill = told(venue.take(ALICE, "Long", B))
     assert fill["referrer_reward"] == -(-fill["quote_asset_amount_filled"] * 40 // 100_000) // 5
+    venue.ok(UpdateUserAcceleratedReferralStatus(authority=REFERRER, accelerated=False))
+    fill = told(venue.take(ALICE, "Long", B))
+    assert fill["referrer_reward"] == -(-fill["quote_asset_amount_filled"] * 40 // 100_000) * 15 // 100
 
 
 def test_a_referrer_is_not_paid_for_meeting_its_own_order(venue: VelocityVenue) -> None:

@@ -34,6 +34,7 @@ from seawall.instructions.revenue_share import (
     SettleRevenueShare,
 )
 from seawall.instructions.roles import UpdateFeatureBitFlags
+from seawall.instructions.user_settings import SetUserVaultOwned
 from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.pools import get_pool_token_amount
 from seawall.rules.velocity.if_floor import IF_FLOOR_OFF
@@ -428,10 +429,7 @@ def test_builders_wait_while_their_codes_are_off_or_the_sweep_is_paused() -> Non
 def test_a_vaults_account_forfeits_what_could_be_paid() -> None:
     venue = Pools(10)
     owe(venue, ("@long", 5, ROW_COMPLETED), ("@long", 50, ROW_COMPLETED))
-    table = venue.machine.store.user_stats
-    stats = table.read(table.index[key_from_text("@long")])
-    stats.is_vault_owned = True
-    venue._store("user_stats", table.index[key_from_text("@long")], stats)
+    venue.ok(SetUserVaultOwned(authority="@long"), "@long")
     receipt = venue.ok(SettleRevenueShare(escrow="@short", market_index=PERP), "@anyone")
     assert (venue.tokens("@long"), venue.held("pnl")) == (100_000, (10,))
     assert venue.perp_market(PERP).pending_revenue_share == 50 * Q

@@ -48,7 +48,7 @@ VELOCITY_ROLES: Final[dict[str, str]] = {
     "deposit_into_spot_market_vault": "hot_vault_deposit",
     "withdraw_protocol_fees_perp": "hot_fee_withdraw",
     "withdraw_protocol_fees_spot": "hot_fee_withdraw",
-    "update_user_stats_vault_owned": "hot_user_flag",
+    "admin_disable_update_perp_bid_ask_twap": "hot_user_flag",
 }
 """The lowest role that may sign an administrative instruction of Velocity, where that is not the warm admin."""
 

@@ -1,7 +1,7 @@
 """Parameters of a spot market that only Velocity has. Signer: the warm admin unless an instruction says otherwise."""
 
 from seawall.instructions.base import Instruction
-from seawall.records import u16, u64
+from seawall.records import u8, u16, u64
 
 
 class UpdateSpotMarketMaxTokenBorrows(Instruction, frozen=True, kw_only=True):
@@ -30,3 +30,13 @@ class UpdateSpotMarketDepositCap(Instruction, frozen=True, kw_only=True):
     market_index: u16
     max_deposit_bps_per_day: u16
     deposit_guard_threshold: u64
+
+
+class UpdateSpotMarketPoolId(Instruction, frozen=True, kw_only=True):
+    """Put a market that was not activated yet into a pool: only accounts of the same pool may hold its token.
+
+    Source: instructions.md §6.1; velocity/balances.md §1, §13.
+    """
+
+    market_index: u16
+    pool_id: u8

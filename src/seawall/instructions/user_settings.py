@@ -1,7 +1,7 @@
-"""What the owner of an account may set."""
+"""What the owner of an account may set, and what an administrator may note about one."""
 
 from seawall.instructions.base import Instruction, Key, UserRef
-from seawall.records import u32
+from seawall.records import u8, u32
 
 
 class UpdateUserName(Instruction, frozen=True, kw_only=True):
@@ -49,3 +49,42 @@ class DeleteUser(Instruction, frozen=True, kw_only=True):
     """Close an empty account. Signer: authority. Source: ``user.rs::handle_delete_user``."""
 
     user: UserRef
+
+
+class UpdateUserPoolId(Instruction, frozen=True, kw_only=True):
+    """Move an account that holds nothing of its pool into another. Velocity only. Signer: authority.
+
+    Source: velocity/balances.md §13; ``user.rs::handle_update_user_pool_id``.
+    """
+
+    user: UserRef
+    pool_id: u8
+
+
+class SetUserVaultOwned(Instruction, frozen=True, kw_only=True):
+    """Note for ever that an authority is a vault, whose depositors no revenue share is meant for: it forfeits them.
+
+    Velocity only. Signer: authority. Source: velocity/pools-and-fees.md §12.
+    """
+
+    authority: Key
+
+
+class AdminDisableUpdatePerpBidAskTwap(Instruction, frozen=True, kw_only=True):
+    """Keep an authority from cranking mark TWAPs, or let it again. Signer: admin; under Velocity UserFlag.
+
+    Source: amm-and-funding.md §6.4; velocity/protocol-fees-and-roles.md §4.
+    """
+
+    authority: Key
+    disable: bool
+
+
+class UpdateUserAcceleratedReferralStatus(Instruction, frozen=True, kw_only=True):
+    """Reward an authority's referrals at the accelerated rate, or no more. Velocity only. Signer: the warm admin.
+
+    Source: velocity/pools-and-fees.md §3 step 3.
+    """
+
+    authority: Key
+    accelerated: bool

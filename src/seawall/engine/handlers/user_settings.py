@@ -1,4 +1,4 @@
-"""What the owner of an account may set."""
+"""What the owner of an account may set, and what an administrator may note about one."""
 
 from seawall.arithmetic import sub_saturating
 from seawall.engine.explain import Explainer
@@ -7,6 +7,7 @@ from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
 from seawall.instructions.base import Instruction
 from seawall.instructions.user_settings import (
+    AdminDisableUpdatePerpBidAskTwap,
     DeleteUser,
     UpdateUserCustomMarginRatio,
     UpdateUserDelegate,
@@ -25,7 +26,8 @@ from seawall.rules.common.user_status import (
 from seawall.state.user import User
 
 
-def _write_own_user(tx: Transaction, ref: str) -> User:
+def write_own_user(tx: Transaction, ref: str) -> User:
+    """An account for writing, whose authority must sign."""
     user = tx.write_user(ref)
     tx.require_signer(user.authority, "authority of the account,")
     return user
@@ -33,22 +35,22 @@ def _write_own_user(tx: Transaction, ref: str) -> User:
 
 def update_user_name(tx: Transaction, ix: UpdateUserName) -> None:
     """Rename an account; ``CastingFailure`` beyond 32 bytes."""
-    _write_own_user(tx, ix.user).name = ix.name
+    write_own_user(tx, ix.user).name = ix.name
 
 
 def update_user_delegate(tx: Transaction, ix: UpdateUserDelegate) -> None:
     """Set an account's delegate."""
-    _write_own_user(tx, ix.user).delegate = key_from_text(ix.delegate)
+    write_own_user(tx, ix.user).delegate = key_from_text(ix.delegate)
 
 
 def update_user_custom_margin_ratio(tx: Transaction, ix: UpdateUserCustomMarginRatio) -> None:
     """Set an account's own margin ratio; any value."""
-    _write_own_user(tx, ix.user).max_margin_ratio = ix.margin_ratio
+    write_own_user(tx, ix.user).max_margin_ratio = ix.margin_ratio
 
 
 def update_user_margin_trading_enabled(tx: Transaction, ix: UpdateUserMarginTradingEnabled) -> None:
     """Set the switch, which must then fit the open orders and positions: any failure is ``MarginOrdersOpen``."""
-    user = _write_own_user(tx, ix.user)
+    user = write_own_user(tx, ix.user)
     user.is_margin_trading_enabled = ix.margin_trading_enabled
     try:
         validate_spot_margin_trading(user, tx.spot_markets, tx.perp_markets, tx.oracles)
@@ -58,7 +60,7 @@ def update_user_margin_trading_enabled(tx: Transaction, ix: UpdateUserMarginTrad
 
 def set_reduce_only(tx: Transaction, ix: UpdateUserReduceOnly) -> None:
     """Set the reduce-only bit; ``LiquidationsOngoing`` while in liquidation or bankrupt."""
-    user = _write_own_user(tx, ix.user)
+    user = write_own_user(tx, ix.user)
     if is_being_liquidated(user):
         raise SettlementError(ErrorCode.LiquidationsOngoing)
     update_reduce_only(user, ix.reduce_only)
@@ -66,12 +68,18 @@ def set_reduce_only(tx: Transaction, ix: UpdateUserReduceOnly) -> None:
 
 def delete_user(tx: Transaction, ix: DeleteUser) -> None:
     """Close an account; ``UserCantBeDeleted`` unless it is empty."""
-    user = _write_own_user(tx, ix.user)
+    user = write_own_user(tx, ix.user)
     stats = tx.write_user_stats(user.authority)
     validate_user_deletion(user, stats)
     close_user(user, stats)
     state = tx.write_state()
     state.number_of_sub_accounts = sub_saturating(state.number_of_sub_accounts, 1)
+
+
+def disable_bid_ask_twap(tx: Transaction, ix: AdminDisableUpdatePerpBidAskTwap) -> None:
+    """Set whether an authority may crank mark TWAPs; ``Unauthorized``, ``UserNotFound``."""
+    tx.require_admin()
+    tx.write_user_stats(key_from_text(ix.authority)).disable_update_perp_bid_ask_twap = ix.disable
 
 
 HANDLERS: dict[type[Instruction], Handler] = {
@@ -81,6 +89,7 @@ HANDLERS: dict[type[Instruction], Handler] = {
     UpdateUserMarginTradingEnabled: update_user_margin_trading_enabled,
     UpdateUserReduceOnly: set_reduce_only,
     DeleteUser: delete_user,
+    AdminDisableUpdatePerpBidAskTwap: disable_bid_ask_twap,
 }
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}

@@ -9,7 +9,6 @@ from seawall.engine.handlers.velocity import (
     deposits,
     fee_parameters,
     insurance,
-    interest,
     isolated,
     liquidation,
     liquidation_parameters,
@@ -24,6 +23,7 @@ from seawall.engine.handlers.velocity import (
     solvency,
     spot_parameters,
     sweep,
+    user_settings,
     venue_setup,
 )
 from seawall.engine.rulebook import Handler
@@ -50,7 +50,6 @@ _FAMILIES = (
     deposits,
     fee_parameters,
     insurance,
-    interest,
     isolated,
     liquidation,
     liquidation_parameters,
@@ -65,6 +64,7 @@ _FAMILIES = (
     solvency,
     sweep,
     spot_parameters,
+    user_settings,
     venue_setup,
 )
 

@@ -13,6 +13,7 @@ from seawall.instructions.base import Instruction
 from seawall.instructions.spot_parameters import (
     UpdateSpotMarketDepositCap,
     UpdateSpotMarketMaxTokenBorrows,
+    UpdateSpotMarketPoolId,
     UpdateSpotMarketWithdrawCircuitBreaker,
 )
 from seawall.rules.common.withdraw_limits import BPS_PRECISION, DEFAULT_WITHDRAW_CIRCUIT_BREAKER_BPS
@@ -22,6 +23,7 @@ from seawall.rules.velocity.spot_market_validation import (
     validate_max_token_borrows_fraction,
     validate_withdraw_guard_threshold,
 )
+from seawall.state.enums import STATUS_INITIALIZED
 from seawall.state.spot_market import SpotMarket
 
 
@@ -81,12 +83,22 @@ def update_max_token_borrows(tx: Transaction, ix: UpdateSpotMarketMaxTokenBorrow
     market.max_token_borrows_fraction = ix.max_token_borrows_fraction
 
 
+def update_pool_id(tx: Transaction, ix: UpdateSpotMarketPoolId) -> None:
+    """Put a new market into a pool; ``DefaultError`` once it was activated."""
+    market = _market(tx, ix.market_index)
+    if market.status != STATUS_INITIALIZED:
+        condition = "the status is Initialized"
+        raise SettlementError(ErrorCode.DefaultError, f"required: {condition}", condition)
+    market.pool_id = ix.pool_id
+
+
 HANDLERS: dict[type[Instruction], Handler] = {
     UpdateSpotMarketIfFactor: update_if_factor,
     UpdateWithdrawGuardThreshold: update_withdraw_guard_threshold,
     UpdateSpotMarketWithdrawCircuitBreaker: update_withdraw_circuit_breaker,
     UpdateSpotMarketDepositCap: update_deposit_cap,
     UpdateSpotMarketMaxTokenBorrows: update_max_token_borrows,
+    UpdateSpotMarketPoolId: update_pool_id,
 }
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}
