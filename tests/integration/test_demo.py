@@ -51,7 +51,7 @@ class Played(NamedTuple):
 
     flows: Flows
     receipts: list[Receipt]
-    left: list[str]
+    left: list[tuple[str, int] | tuple[str, list[int]]]
     root: str
 
 
@@ -61,7 +61,7 @@ def played(short_week: None) -> Played:
     with Venue() as venue:
         scenario, flows = play(venue)
         done = receipts(venue)
-        left = [*scenario.keeper.liquidatable(venue, done[-1].clock), *scenario.keeper.bankrupt(venue)]
+        left = [*scenario.keeper.liquidatable(venue, done[-1].clock), *scenario.keeper.bankrupt(venue, done[-1].clock)]
         return Played(flows, done, left, venue.root())
 
 
