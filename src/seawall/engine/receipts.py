@@ -90,13 +90,28 @@ class IndexChange(msgspec.Struct, frozen=True, array_like=True):
     after: int
 
 
+class EstateStep(msgspec.Struct, frozen=True, array_like=True):
+    """What a bankrupt account's own means did before anybody else paid, in quote tokens; Velocity only.
+
+    ``step``: ``recovered`` (another market's pool paid a claim of the account), ``set_off`` (its deposit paid the
+    debt), ``forfeited`` (a claim that no pool could pay became that market's pending insurance fee, a counter).
+    """
+
+    step: str
+    amount: int
+    paid_by: str
+    paid_to: str
+
+
 class Waterfall(msgspec.Struct, frozen=True):
     """Who paid for a loss, in tokens of spot market ``market_index``: every source in order, then everybody else.
 
     ``loss`` = all that the sources paid + ``socialised`` + ``uncovered``. What is socialised is spread through
     ``indices``, which are rounded up: ``rounding`` is the socialised loss less what they take from all bearers together
     (0 or negative). ``engine.attribution`` lists the bearers. ``uncovered`` is borne by nobody yet.
-    ``revenue_settled``: revenue that reached the insurance fund first, in the same instruction.
+    ``revenue_settled``: revenue that reached the insurance fund first, in the same instruction. Velocity: ``loss`` is
+    what the ``estate`` left; ``outcome`` says whether it was ``resolved``, ``covered_by_set_off``, or ``unlatched``:
+    the account still has something to seize, and nobody paid.
     """
 
     kind: str
@@ -110,6 +125,8 @@ class Waterfall(msgspec.Struct, frozen=True):
     uncovered: int = 0
     indices: list[IndexChange] = []
     rounding: int = 0
+    estate: list[EstateStep] = []
+    outcome: str = "resolved"
 
     @property
     def paid(self) -> int:
