@@ -27,6 +27,7 @@ bench: $(READY) ## measure rates, memory and recovery up to a million accounts (
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/bulk.py
 	$(BIN)/python benchmarks/risk.py
+	$(BIN)/python benchmarks/service.py
 
 format: $(READY) ## put the code into its standard form
 	$(BIN)/ruff check --fix src tests tools benchmarks

@@ -11,6 +11,7 @@ tables of the same store on the same disk, by bare ``INSERT``: one a commit, and
 
 import argparse
 import asyncio
+import json
 import os
 import platform
 import signal
@@ -21,6 +22,7 @@ import tempfile
 import time
 import urllib.request
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,11 +62,10 @@ class Place(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """When a request was sent, how long its answer took (seconds), and its status."""
+    """How long an answer took (seconds), and the error's name where it is a problem."""
 
-    sent: float
     took: float
-    status: int
+    error: str | None
 
 
 class Measured(NamedTuple):
@@ -194,8 +195,9 @@ async def drive(url: str, requests: list[bytes], connections: int, seconds: floa
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.partition(b":")[2]))
-            answers.append(Answer(sent, time.perf_counter() - sent, int(head[9:12])))
+            body = await reader.readexactly(int(length.partition(b":")[2]))
+            took = time.perf_counter() - sent
+            answers.append(Answer(took, None if head[9:12] == b"200" else json.loads(body)["error"]))
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(connections)))
@@ -287,7 +289,7 @@ def report(name: str, runs: dict[int, Measured]) -> None:
     print(f"\n{name.upper():54}" + "".join(f"{n:>9,}" for n in runs), "connections")
     lines: dict[str, list[str]] = {"requests a second": [], "durable commits a second": [], "instructions a commit": []}
     lines |= {f"latency, {_share(share)}": [] for share in SHARES}
-    lines |= {"processor time of the service a request": [], "answers other than 200": []}
+    lines |= {"processor time of the service a request": [], "refused by the venue": []}
     for run in runs.values():
         took = sorted(answer.took for answer in run.answers)
         values = [
@@ -295,12 +297,15 @@ def report(name: str, runs: dict[int, Measured]) -> None:
             f"{run.instructions / max(1, run.commits):.1f}",
             *(f"{took[min(len(took) - 1, int(len(took) * share))] * 1000:.1f} ms" for share in SHARES),
             f"{run.processor / len(run.answers) * 1e6:,.0f} µs",
-            f"{sum(answer.status != 200 for answer in run.answers):,}",
+            f"{sum(answer.error is not None for answer in run.answers):,}",
         ]  # fmt: skip
         for line, value in zip(lines.values(), values, strict=True):
             line.append(value)
     for label, line in lines.items():
         print(f"{label:54}" + "".join(f"{value:>9}" for value in line))
+    errors = Counter(answer.error for run in runs.values() for answer in run.answers if answer.error is not None)
+    for error, count in errors.most_common():
+        print(f"    {error:50}{count:>9,}")
 
 
 def _share(share: float) -> str:
