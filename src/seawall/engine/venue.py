@@ -201,13 +201,15 @@ class Venue:
         clock = at if isinstance(at, Clock) else Clock.at(at)
         return self.apply_many([Request(instruction, signer, clock, idempotency_key)])[0]
 
-    def apply_many(self, requests: Iterable[Request]) -> Sequence[Receipt]:
+    def apply_many(self, requests: Iterable[Request], receipts: list[Receipt] | None = None) -> Sequence[Receipt]:
         """Apply instructions in order, a thousand a commit; their receipts, once all of them are durable.
 
         Each instruction stands for itself: a refused one does not stop the next. ``VenueUnusable`` after a failed
-        commit: what of its group became durable, only opening the venue again tells.
+        commit: what of its group became durable, only opening the venue again tells. ``receipts``: the list to add them
+        to, for a caller who wants those before an instruction that met a fault of the software (any other exception).
         """
-        receipts: list[Receipt] = []
+        if receipts is None:
+            receipts = []
         waiting = iter(requests)
         while group := list(islice(waiting, GROUP)):
             with self._lock:

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import msgspec
 
-from seawall.engine.receipts import Receipt
+from seawall.engine.receipts import Limit, Receipt
 from seawall.engine.store import Store
 from seawall.keys import base58, key_to_text
 from seawall.ledger.journal import Entry
 from seawall.records import Record
 from seawall.rules.common.balances import get_signed_token_amount, get_token_amount
-from seawall.service.units import Units
+from seawall.service.units import LIMITS, Units
 from seawall.signing import unpack_proof
 from seawall.state.enums import BORROW, DEPOSIT
 from seawall.state.spot_market import PoolBalance, SpotMarket
@@ -41,7 +41,20 @@ def plain(value: Any, units: Units, market: int | None = None) -> Any:
 
 def _struct(value: msgspec.Struct, units: Units, market: int | None) -> dict[str, Any]:
     fields = [(name, getattr(value, name)) for name in value.__struct_fields__]
+    if isinstance(value, Limit):
+        return _limit(value, units, market)
     return _named(type(value).__name__, fields, units, market)
+
+
+def _limit(limit: Limit, units: Units, market: int | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "name": limit.name, "value": str(limit.value), "asked": str(limit.asked), "note": limit.note,
+    }  # fmt: skip
+    of = LIMITS.get(limit.name, "")
+    shown = {"value": units.show(of, limit.value, market), "asked": units.show(of, limit.asked, market)}
+    if shown["value"] is not None:
+        data["display"] = {name: text for name, text in shown.items() if text is not None}
+    return data
 
 
 def _named(owner: str, fields: Any, units: Units, market: int | None) -> dict[str, Any]:

@@ -78,12 +78,40 @@ TIME: Final = _names(
 )
 
 
+LIMITS: Final = {
+    **dict.fromkeys(
+        _names(
+            """
+            free_collateral margin_requirement maintenance_margin_requirement claimable_pnl pnl_pool pnl_pool_excess
+            quote_withdrawable realised_gain max_revenue_withdraw_per_period quote_max_insurance excess_user_pnl
+            total_fee_minus_distributions fee_pool_buffer_target amm_funding_budget net_user_pnl
+            """
+        ),
+        "quote",
+    ),
+    **dict.fromkeys(_names("max_open_interest order_step_size open_interest"), "base"),
+    **dict.fromkeys(
+        _names(
+            """
+            deposit_twap_floor deposit_floor deposit_twap_ceiling borrow_twap_ceiling borrow_utilization_ceiling
+            borrow_ceiling max_token_deposits spot_vault unborrowed_deposits max_deposit_bps_per_day
+            """
+        ),
+        "token",
+    ),
+    "expiry_ts": "time",
+}
+"""The unit of a limit's value, by the limit's name; its note tells it too."""
+
+
 def kind(owner: str, name: str) -> str:
     """The unit of a field of a kind of object: ``quote``, ``base``, ``price``, ``token``, ``fraction``, ``time`` or ''.
 
     ``owner``: the name of the record or struct.
     """
-    if owner in ("Limit", "Cap", "IndexChange", "SharePoint", "NextSettlement") and name in ("value", "at"):
+    if owner == "Cap" and name == "value":
+        return "token"
+    if owner in ("Limit", "IndexChange") and name in ("value", "at"):
         return "time" if name == "at" else ""
     if owner == "AMM" and name.endswith("_reserve"):
         return ""

@@ -185,8 +185,24 @@ class Writer:
             for a in let_in
         ]
         before = self.venue.sequence
-        receipts = list(self.venue.apply_many(requests))
-        self._tell(let_in, receipts, before)
+        self._tell(let_in, self._apply(requests), before)
+
+    def _apply(self, requests: list[Request]) -> list[Receipt | Exception]:
+        """The receipt of each request; or the fault of the software that it met, which stops none of the others."""
+        outcomes: list[Receipt | Exception] = []
+        while len(outcomes) < len(requests):
+            receipts: list[Receipt] = []
+            try:
+                self.venue.apply_many(requests[len(outcomes) :], receipts)
+                outcomes += receipts
+            except LedgerError:
+                raise
+            except Exception as fault:
+                outcomes += receipts
+                if len(outcomes) < len(requests):
+                    outcomes.append(fault)
+                _log.error("a fault of the software at request %d of a group", len(outcomes), exc_info=fault)
+        return outcomes
 
     def _admit(self, asked: Asked, known: set[str], at: Clock) -> None:
         """A repeated request passes, for its first receipt; any other must bring a proof that was not used."""
@@ -195,14 +211,22 @@ class Writer:
         self._nonces.check(asked.signer, asked.proof, at.unix_timestamp)
         self._nonces.add(asked.signer, asked.proof)
 
-    def _tell(self, group: list[Asked], receipts: list[Receipt], before: int) -> None:
+    def _tell(self, group: list[Asked], outcomes: list[Receipt | Exception], before: int) -> None:
         self.groups += 1
-        new = [receipt for receipt in receipts if receipt.sequence > before]
+        new: list[Receipt] = []
+        for outcome in outcomes:
+            # what was asked twice in one group has the first one's receipt twice
+            if isinstance(outcome, Receipt) and outcome.sequence > before:
+                new.append(outcome)
+                before = outcome.sequence
         self.written += len(new)
         for listener in self._listeners:
             listener(new)
-        for asked, receipt in zip(group, receipts, strict=True):
-            asked.answer.set_result(receipt)
+        for asked, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Receipt):
+                asked.answer.set_result(outcome)
+            else:
+                asked.answer.set_exception(outcome)
 
     def _turn_away(self) -> None:
         """Answer whoever still waits once the writer has ended."""
