@@ -24,7 +24,6 @@ from seawall.rules.velocity.liquidation_math import (
     calculate_user_protective_liability_price,
     get_liquidation_fee,
     get_max_liquidation_fee,
-    liquidation_fee_of,
 )
 from seawall.rules.velocity.liquidation_perp import note_perp_fee_rates
 from seawall.rules.velocity.liquidation_spot import note_spot_fee_rates
@@ -148,7 +147,7 @@ def test_e9_spot_fees_of_insurance_and_protocol(
             market, shortage, tokens, asset, liquidation_premium(fee), liability, liquidation_discount(other), price,
             noted,
         )  # fmt: skip
-    cuts = liquidation_fee_of(transfer, facts.if_rate) + liquidation_fee_of(transfer, facts.protocol_rate)
+    cuts = transfer * facts.if_rate // 10**6 + transfer * facts.protocol_rate // 10**6
     assert cuts <= transfer * (insurance + protocol) // 10**6
     assert facts.if_rate == facts_alone.if_rate and facts_alone.protocol_rate == 0
 

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.money import ONE_USDC, USDC
+from support.scopes import meets_all
 from support.trading import PERP, B, TradingVenue
 
 from seawall.engine.conservation import totals
@@ -31,7 +32,6 @@ from seawall.rules.velocity.margin import (
     calculate_margin,
     can_exit_liquidation,
     margin_shortage,
-    meets_all,
     meets_margin_requirement,
     scope_can_exit_liquidation,
     scope_figures,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from support.scopes import meets_all
 
 from seawall.errors import ErrorCode, SettlementError
 from seawall.rules.common.margin import TRACK_PERP, TRACK_SPOT
@@ -23,7 +24,6 @@ from seawall.rules.velocity.margin import (
     check_withdraw_margin_requirement,
     free_collateral,
     margin_shortage,
-    meets_all,
     meets_fill_margin_requirement,
     meets_initial_margin_requirement,
     meets_maintenance_margin_requirement,

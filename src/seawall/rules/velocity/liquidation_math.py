@@ -12,7 +12,6 @@ from seawall.lanes import rule
 from seawall.rules.common.liquidation_math import (
     DUST_VALUE,
     FEE_PER_MARGIN_RATIO,
-    LIQUIDATION_FEE_PRECISION,
     calculate_asset_transfer_for_liability_transfer_exact,
     calculate_liability_transfer_to_cover_margin_shortage,
 )
@@ -90,12 +89,6 @@ def liquidation_fee_cap(if_liquidation_fee: int, protocol_liquidation_fee: int) 
     if cap > U32_MAX:
         raise SettlementError(ErrorCode.MathError)
     return cap
-
-
-@rule
-def liquidation_fee_of(amount: int, rate: int) -> int:
-    """A cut (of quote or tokens), rounded down by itself. Source: velocity/liquidation.md §3.14."""
-    return amount * rate // LIQUIDATION_FEE_PRECISION
 
 
 # --- prices ----------------------------------------------------------------------------------------------------

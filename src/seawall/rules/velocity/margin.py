@@ -238,16 +238,6 @@ def meets_margin_requirement(calculation: MarginCalculation, row: int) -> bool:
 
 
 @rule
-def meets_all(calculation: MarginCalculation) -> bool:
-    """Whether cross margin and every isolated position cover their requirements. Source: velocity/isolated.md §5."""
-    meets = meets_margin_requirement(calculation, CROSS)
-    for row in range(POSITIONS):
-        if not meets_margin_requirement(calculation, row):
-            meets = False
-    return meets
-
-
-@rule
 def can_exit_liquidation(calculation: MarginCalculation, row: int) -> bool:
     """Whether a scope's collateral, less what the buffer takes off, covers its requirement with buffer.
 
