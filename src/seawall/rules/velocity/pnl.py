@@ -104,32 +104,19 @@ def settle_pnl(
     tvl_before = get_total_value_locked(spot_market)
     deposit_balance = spot_market.deposit_balance
     borrow_balance = spot_market.borrow_balance
-    oracle = oracles[market.amm.oracle_index]
-    price = oracle.price
+    price = oracles[market.amm.oracle_index].price
     facts.market_index = market_index
     facts.settle_price = price
     validate_market_within_price_band(market, state.oracle_guard_rails, price)
     index = find_perp_position(user, market_index)
-    if index < 0:
-        return stop(NO_POSITION, mode, facts)
-    position = user.perp_positions[index]
-    settle_funding_payment(user, position, market, funding)
-    facts.unrealized_pnl = calculate_position_pnl(position, price)
-    if facts.unrealized_pnl < 0:
-        if margin_verdict == MARGIN_NOT_JUDGED:
-            meets = meets_settle_pnl_maintenance_margin_requirement(user, spot_markets, perp_markets, oracles, state)
-        else:
-            meets = margin_verdict != 0
-        if not meets:
-            return stop(INSUFFICIENT_COLLATERAL, mode, facts)
-    refused = refusal_of_stale_price(
-        market, oracle, state.oracle_guard_rails, slot, facts.unrealized_pnl, signer_is_owner
-    )
-    if refused == NOT_REFUSED:
-        refused = refusal_of_market_state(market, position)
+    refused = refusal_before_pools(
+        user, index, market, spot_markets, perp_markets, oracles, state, slot, margin_verdict, signer_is_owner, funding,
+        facts,
+    )  # fmt: skip
     if refused != NOT_REFUSED:
         return stop(refused, mode, facts)
 
+    position = user.perp_positions[index]
     pnl = claim_from_pools(
         user, position, market, spot_market, price, now, draw_for_pnl, tokenize_surplus, facts, sweep
     )
@@ -157,6 +144,45 @@ def get_total_value_locked(spot_market: SpotMarket) -> int:
 
 
 # --- the checks before the pools ---------------------------------------------------------------------------------
+
+
+@rule
+def refusal_before_pools(
+    user: User,
+    index: int,
+    market: PerpMarket,
+    spot_markets: list[SpotMarket],
+    perp_markets: list[PerpMarket],
+    oracles: list[OraclePriceData],
+    state: State,
+    slot: int,
+    margin_verdict: int,
+    signer_is_owner: bool,
+    funding: FundingPaymentFacts,
+    facts: SettlePnlFacts,
+) -> int:
+    """Steps 4 to 8: settle the funding of the user's row ``index`` (−1: none), then why nothing is settled, or 0.
+
+    Source: velocity/pools-and-fees.md §9.
+    """
+    if index < 0:
+        return NO_POSITION
+    position = user.perp_positions[index]
+    settle_funding_payment(user, position, market, funding)
+    facts.unrealized_pnl = calculate_position_pnl(position, facts.settle_price)
+    if facts.unrealized_pnl < 0:
+        if margin_verdict == MARGIN_NOT_JUDGED:
+            meets = meets_settle_pnl_maintenance_margin_requirement(user, spot_markets, perp_markets, oracles, state)
+        else:
+            meets = margin_verdict != 0
+        if not meets:
+            return INSUFFICIENT_COLLATERAL
+    refused = refusal_of_stale_price(
+        market, oracles[market.amm.oracle_index], state.oracle_guard_rails, slot, facts.unrealized_pnl, signer_is_owner
+    )
+    if refused != NOT_REFUSED:
+        return refused
+    return refusal_of_market_state(market, position)
 
 
 @rule
