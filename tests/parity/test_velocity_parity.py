@@ -85,3 +85,34 @@ def test_both_lanes_agree_on_long_functions() -> None:
 @pytest.mark.soak
 def test_both_lanes_agree_on_everything() -> None:
     _bulk(FILES)
+
+
+# --- inputs that no case has -----------------------------------------------------------------------------------
+
+
+def test_regr_a_division_by_zero_is_an_error_of_the_program() -> None:
+    """An index of 0 was no difference but the end of the comparison."""
+    (fact,) = (fact for fact in FACTS["token_conversions"] if fact.number == 0)
+    inputs = {**fact.inputs, "cumulative_borrow_interest": "0"}
+    assert compare(fact._replace(inputs=inputs, expected={"error": "MathError"})) is None
+
+
+@pytest.mark.parametrize("name", [path.stem for path in FILES if path.parent.name == "cases"])
+def test_regr_a_missing_input_is_nothing(name: str) -> None:
+    """Numbers are 0, or their default, lists and objects are empty: a case without one is computed all the same."""
+    for fact in FACTS[name][:3]:
+        for missing in fact.inputs:
+            inputs = {key: value for key, value in fact.inputs.items() if key != missing}
+            assert evaluate(fact._replace(inputs=inputs)) is not None
+
+
+def test_regr_a_period_of_draws_is_reset_where_pools_are_settled() -> None:
+    """The sweep in a settlement resets the period as the sweep by itself does."""
+    fact = next(fact for fact in FACTS["update_pool_balances_state"] if "error" not in fact.expected)
+    drawn = {"last_revenue_settle_ts": "2", "last_revenue_withdraw_ts": "1", "revenue_withdraw_since_last_settle": "9"}
+    assert compare(fact._replace(inputs={**fact.inputs, **drawn, "now": "2"})) is None
+    late = {**drawn, "last_revenue_withdraw_ts": "2"}
+    kept = {**fact.expected, "revenue_withdraw_since_last_settle": "9"}
+    assert compare(fact._replace(inputs={**fact.inputs, **late}, expected=kept)) is None
+    clock = {"error": "BlockchainClockInconsistency"}
+    assert compare(fact._replace(inputs={**fact.inputs, **drawn, "now": "1"}, expected=clock)) is None

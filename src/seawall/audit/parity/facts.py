@@ -26,7 +26,7 @@ from seawall.audit.parity.facts_twaps import ADAPTERS as TWAP_ADAPTERS
 from seawall.audit.parity.recorded import MALFORMED, UnreadableError
 from seawall.audit.parity.velocity.adapters import VELOCITY_ADAPTERS
 from seawall.audit.parity.velocity.left_out import VELOCITY_LEFT_OUT
-from seawall.errors import SettlementError
+from seawall.errors import ErrorCode, SettlementError
 
 ADAPTERS: dict[str, Adapter] = {
     **SPOT_ADAPTERS,
@@ -140,6 +140,8 @@ def evaluate(fact: Fact, lane: Callable[[Adapter], Adapter] = exact) -> Found:
         found = lane(adapter)(inputs)
     except SettlementError as error:
         return {"error": error.code.name}
+    except ZeroDivisionError:
+        return {"error": ErrorCode.MathError.name}
     unread = inputs.unread()
     if unread and "error" not in fact.expected:
         raise UnreadableFact(f"nothing reads {', '.join(unread)}")

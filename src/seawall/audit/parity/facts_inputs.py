@@ -65,17 +65,17 @@ class Inputs:
         return value
 
     def numbers(self, name: str) -> list[int]:
-        """A list of integers."""
+        """A list of integers; a missing one is empty."""
         return [Inputs({"item": item}, f"{self._name}.{name}").number("item") for item in self._list(name)]
 
     def _list(self, name: str) -> list[Any]:
-        value = self._take(name, _MISSING)
+        value = self._take(name, [])
         if not isinstance(value, list):
             raise UnreadableFact(f"{self._name}: {name} is no list: {value!r}")
         return value
 
     def items(self, name: str) -> "Iterator[Inputs]":
-        """A list of objects: the steps of a sequence."""
+        """A list of objects, for example the steps of a sequence; a missing one is empty."""
         for number, value in enumerate(self._list(name)):
             path = f"{name}.{number}"
             self._nested[path] = Inputs(value, f"{self._name}.{path}")
@@ -86,9 +86,9 @@ class Inputs:
         return isinstance(self._data.get(name), dict)
 
     def nested(self, name: str) -> "Inputs":
-        """An object among the inputs."""
+        """An object among the inputs; a missing one is empty."""
         if name not in self._nested:
-            self._nested[name] = Inputs(self._take(name, _MISSING), f"{self._name}.{name}")
+            self._nested[name] = Inputs(self._take(name, {}), f"{self._name}.{name}")
         return self._nested[name]
 
     def each(self) -> "Iterator[tuple[str, Inputs]]":
@@ -120,10 +120,10 @@ class Inputs:
 
 
 def refuses(call: Callable[[], object]) -> bool:
-    """Whether a rule refuses."""
+    """Whether a rule refuses; a division by zero is a refusal too."""
     try:
         call()
-    except SettlementError:
+    except (SettlementError, ZeroDivisionError):
         return True
     return False
 

@@ -148,8 +148,7 @@ def _accrue_sequence(inputs: Inputs) -> Found:
     """Some facts tell what was borrowed too, and the scaled borrow that it came to."""
     inputs.ignore("borrow_tokens_at_ts0")
     market = make_spot_market(inputs, borrow_balance_after_borrow="borrow_balance")
-    times = inputs.numbers("accruals_at")
-    paused = inputs.numbers("paused_at") if "paused_at" in inputs else []
+    times, paused = inputs.numbers("accruals_at"), inputs.numbers("paused_at")
     for number, now in enumerate(times):
         update_spot_market_cumulative_interest_without_oracle(market, now, number in paused, InterestFacts())
     revenue, protocol = market.revenue_pool, market.protocol_fee_pool

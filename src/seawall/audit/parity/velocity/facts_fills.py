@@ -81,7 +81,9 @@ def make_terms(inputs: Inputs, filler_reward_paid: int) -> FillTerms:
 
 def make_fill(inputs: Inputs) -> FillFacts:
     """A fill of the fact's quote, with the AMM's surplus."""
-    return FillFacts(quote_asset_amount=inputs.number("quote"), quote_asset_amount_surplus=inputs.number("surplus", 0))
+    return FillFacts(
+        quote_asset_amount=inputs.number("quote", 0), quote_asset_amount_surplus=inputs.number("surplus", 0)
+    )
 
 
 def fee_match(inputs: Inputs, filler_reward_paid: int = 0) -> FillFacts:

@@ -50,7 +50,7 @@ def _make_spot_market(inputs: Inputs) -> SpotMarket:
 
 
 def _make_market(inputs: Inputs) -> PerpMarket:
-    """A perp market with the pending fees, the buffer and what the floor is made of."""
+    """A perp market with the pending fees, the buffer, what the floor is made of and the period of its draws."""
     market = PerpMarket(status=STATUS_ACTIVE, rulebook=RULEBOOK_VELOCITY)
     amm, ledger = market.amm, market.fee_ledger
     ledger.pending_protocol_fee = inputs.number("pending_protocol", 0)
@@ -64,6 +64,9 @@ def _make_market(inputs: Inputs) -> PerpMarket:
     amm.base_asset_amount_long = inputs.number("base_long", 0)
     amm.base_asset_amount_short = inputs.number("base_short", 0)
     amm.historical_oracle_data.last_oracle_price_twap = inputs.number("oracle_twap", 0)
+    claim = market.insurance_claim
+    claim.last_revenue_withdraw_ts = inputs.number("last_revenue_withdraw_ts", 0)
+    claim.revenue_withdraw_since_last_settle = inputs.number("revenue_withdraw_since_last_settle", 0)
     if _flag(inputs, "settle_rev_pool_paused"):
         market.paused_operations = PERP_SETTLE_REV_POOL
     return market
@@ -113,10 +116,6 @@ def _sweep_state(inputs: Inputs) -> Found:
     market, spot_market = _make_market(inputs), _make_spot_market(inputs)
     market.pnl_pool.scaled_balance = inputs.number("pnl_pool_scaled", 0)
     spot_market.deposit_balance = inputs.number("other_deposits_scaled", 0) + market.pnl_pool.scaled_balance
-    spot_market.insurance_fund.last_revenue_settle_ts = inputs.number("last_revenue_settle_ts", 0)
-    claim = market.insurance_claim
-    claim.last_revenue_withdraw_ts = inputs.number("last_revenue_withdraw_ts", 0)
-    claim.revenue_withdraw_since_last_settle = inputs.number("revenue_withdraw_since_last_settle", 0)
     return _swept(inputs, market, spot_market, inputs.number("now", 0))
 
 
@@ -253,7 +252,7 @@ def _payout(inputs: Inputs) -> Found:
     """Every row is a completed builder's; a fact that names only what is reserved has users who are owed that."""
     market, spot_market = _make_market(inputs), _make_spot_market(inputs)
     rows = inputs.numbers("rows")
-    vault_owned = set(inputs.numbers("vault_owned")) if "vault_owned" in inputs else set()
+    vault_owned = set(inputs.numbers("vault_owned"))
     if "pending_revenue_share_reduced_by" in inputs:
         market.pending_revenue_share = inputs.number("pending_revenue_share_reduced_by")
         vault_owned = set(range(len(rows)))

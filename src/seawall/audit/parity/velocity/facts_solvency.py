@@ -275,7 +275,7 @@ def _floor_and_sweep(inputs: Inputs) -> Found:
 
 
 def _estate_market(item: Inputs) -> PerpMarket:
-    market = _perp_market(item.number("market"))
+    market = _perp_market(item.number("market", 0))
     names = {
         "base_long": "amm.base_asset_amount_long",
         "base_short": "amm.base_asset_amount_short",
@@ -328,7 +328,7 @@ def _estate_user(inputs: Inputs) -> tuple[User, list[PerpPosition]]:
         user.status = USER_BANKRUPT
     positions = []
     for position, item in zip(user.perp_positions, inputs.items("perps"), strict=False):
-        _fill_position(position, item, item.number("market"))
+        _fill_position(position, item, item.number("market", 0))
         positions.append(position)
     for row, item in enumerate(inputs.items("spots")):
         item.ignore("decimals")  # the quote token has six
@@ -357,14 +357,16 @@ def _estate_quote_market(inputs: Inputs, user: User, markets: list[PerpMarket]) 
 
 def _resolve_perp(inputs: Inputs) -> Found:
     found = [_estate_market(item) for item in inputs.items("markets")]
-    markets = [_perp_market(number) for number in range(1 + max(market.market_index for market in found))]
+    user, positions = _estate_user(inputs.nested("user"))
+    resolved = inputs.number("market", 0)
+    known = [resolved, *(market.market_index for market in found), *(row.market_index for row in positions)]
+    markets = [_perp_market(number) for number in range(1 + max(known))]
     for market in found:
         markets[market.market_index] = market
-    user, positions = _estate_user(inputs.nested("user"))
     quote_market = _estate_quote_market(inputs, user, markets)
     facts = BankruptcyFacts()
     resolve_perp_bankruptcy(
-        user, User(), inputs.number("market"), [quote_market], markets, [_oracle()], _state(),
+        user, User(), resolved, [quote_market], markets, [_oracle()], _state(),
         inputs.number("vault", 0), 0, MarginCalculation(), InterestFacts(), facts,
     )  # fmt: skip
     return {
@@ -435,7 +437,7 @@ def _resolve_spot(inputs: Inputs) -> Found:
     if "borrow_scaled" in inputs:
         position.scaled_balance = inputs.number("borrow_scaled")
     else:
-        position.scaled_balance = get_spot_balance(inputs.number("borrow_tokens"), market, BORROW, False)
+        position.scaled_balance = get_spot_balance(inputs.number("borrow_tokens", 0), market, BORROW, False)
     market.borrow_balance = position.scaled_balance
     facts = BankruptcyFacts()
     quote_market = _weigh(make_spot_market(Inputs({})))
