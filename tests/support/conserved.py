@@ -27,5 +27,7 @@ class Watch:
             assert not any(moved.values())
             return
         self.history.add(receipt, machine.store)
-        assert self.history.check(machine.store) == []
-        assert check_state(machine.store, self.history).findings == []
+        findings = self.history.check(machine.store)
+        assert findings == [], findings
+        findings = check_state(machine.store, self.history).findings
+        assert findings == [], findings

@@ -16,19 +16,31 @@ from seawall.engine.receipts import Receipt, decode_receipt, encode_receipt
 from seawall.engine.store import Store
 from seawall.engine.transaction import Change
 from seawall.errors import ErrorCode
+from seawall.instructions.associated_spot import ResolveWithAssociatedSpot
 from seawall.instructions.base import Instruction, user_key
-from seawall.instructions.deposits import DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
+from seawall.instructions.batches import SettleExpiredBatch, SettleFundingBatch, SettlePnlBatch
+from seawall.instructions.deposits import (
+    DepositIntoSpotMarketRevenuePool,
+    DepositIntoSpotMarketVault,
+    Swap,
+    TransferDeposit,
+    Withdraw,
+)
 from seawall.instructions.insurance import DepositIntoInsuranceFund
+from seawall.instructions.isolated import WithdrawFromIsolatedPerpPosition
+from seawall.instructions.liquidation import LiquidatePerpWithFill, LiquidateSpotWithSwap
+from seawall.instructions.migration import MigrateToVelocity
 from seawall.instructions.perp_fills import FillPerpOrder, PlaceAndTakePerpOrder
-from seawall.instructions.pnl import DepositIntoPerpMarketFeePool, SettleMultiplePnls
+from seawall.instructions.pnl import DepositIntoPerpMarketFeePool, SettleMultiplePnls, UpdatePerpMarketPnlPool
 from seawall.instructions.solvency import ResolvePerpBankruptcy, ResolvePerpPnlDeficit, ResolveSpotBankruptcy
 from seawall.instructions.spot_fills import ExternalFill, FillSpotOrder
 from seawall.instructions.venue_setup import FundWallet
 from seawall.keys import DEFAULT_KEY, key_from_text
 from seawall.rules.common.balances import get_token_amount
 from seawall.rules.common.spot_margin import signed_token_amount
-from seawall.state.enums import BORROW, DEPOSIT, STATUS_DELISTED, STATUS_SETTLEMENT
+from seawall.state.enums import BORROW, DEPOSIT, RULEBOOK_DRIFT, STATUS_DELISTED, STATUS_SETTLEMENT
 from seawall.state.perp_market import PerpMarket
+from seawall.state.revenue_share import RevenueShareEscrow
 from seawall.state.spot_market import SpotMarket, Vaults
 from seawall.state.user import POSITIONS, User
 
@@ -125,7 +137,8 @@ def _references(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _references(item, key)
 
 
-_USER_FIELDS = {"user", "from_user", "to_user", "filler", "maker", "makers", "liquidator"}
+_USER_FIELDS = {"user", "users", "from_user", "to_user", "filler", "maker", "makers", "liquidator"}
+_MANY = (SettlePnlBatch, SettleExpiredBatch, SettleFundingBatch)
 
 
 def only_those_named_change(old: Before, step: Step, machine: Machine) -> None:
@@ -136,19 +149,45 @@ def only_those_named_change(old: Before, step: Step, machine: Machine) -> None:
     users = {user_key(text) for name, text in fields if name in _USER_FIELDS}
     authorities = {key[:32] for key in users} | {key_from_text(step.signer)}
     authorities |= {key_from_text(text) for name, text in fields if name in ("authority", "referrer")}
-    if isinstance(step.instruction, FillPerpOrder | PlaceAndTakePerpOrder):
+    if isinstance(step.instruction, FillPerpOrder | PlaceAndTakePerpOrder | LiquidatePerpWithFill):
         trader = user_key(step.instruction.user)[:32]
         row = store.user_stats.index.get(trader)
         referrer = DEFAULT_KEY if row is None else store.user_stats.read(row).referrer
         if referrer != DEFAULT_KEY:
             users.add(referrer + b"\0\0")
             authorities.add(referrer)
+    beneficiaries = _beneficiaries(store, step, authorities)
+    authorities |= beneficiaries
+    users |= {beneficiary + b"\0\0" for beneficiary in beneficiaries}
+    if step.instruction.ix.startswith("withdraw_protocol_fees"):
+        state = store.state.objects[0]
+        authorities |= {state.protocol_fee_recipient_perp, state.protocol_fee_recipient_spot}
     for change in step.changes:
         table, after = change.table.name, change.after
-        if table == "users":
+        if isinstance(step.instruction, _MANY) and table == "users":
+            after = User.unpack(change.data)
+        if isinstance(step.instruction, _MANY) and table == "users" and step.instruction.users is None:
+            named = after.authority + after.sub_account_id.to_bytes(2, "little") in users
+            assert change.index >= step.instruction.first or named
+        elif table == "users":
             assert after.authority + after.sub_account_id.to_bytes(2, "little") in users
-        elif table in ("user_stats", "stakes", "wallets"):
+        elif table in ("user_stats", "stakes", "wallets", "revenue_share_escrows", "approved_builders"):
             assert after.authority in authorities, table
+
+
+def _beneficiaries(store: Store, step: Step, authorities: set[bytes]) -> set[bytes]:
+    """Whom Velocity's revenue shares of those authorities are paid to."""
+    fields = _references(msgspec.to_builtins(step.instruction))
+    authorities |= {key_from_text(text) for name, text in fields if name == "escrow"}
+    found: set[bytes] = set()
+    for change in step.changes:
+        if change.table.name == "revenue_share_escrows" and change.before is not None:
+            escrow = RevenueShareEscrow.unpack(change.before)
+            if isinstance(step.instruction, _MANY) and step.instruction.users is None:
+                authorities.add(escrow.authority)
+            if escrow.authority in authorities:
+                found |= {row.beneficiary for row in escrow.rows}
+    return found
 
 
 # --- tokens ------------------------------------------------------------------------------------------------------
@@ -166,6 +205,12 @@ def outside_flow(step: Step) -> Counter[int]:
     elif isinstance(ix, Swap):
         flow[ix.in_market_index] -= ix.amount_in
         flow[ix.out_market_index] += ix.amount_out
+    elif isinstance(ix, LiquidateSpotWithSwap):
+        flow[ix.asset_market_index] -= ix.amount_in
+        flow[ix.liability_market_index] += ix.amount_out
+    elif isinstance(ix, ResolveWithAssociatedSpot):
+        flow[0] += ix.quote_amount
+        flow[swapped(step)["spot_market_index"]] -= ix.token_amount
     elif isinstance(ix, FillSpotOrder):
         asked = [f for f in ix.fills if isinstance(f, ExternalFill) and f.base_asset_amount > 0]
         told = [e for _, e in step.receipt.events if e.get("action_explanation", "").startswith("OrderFillWith")]
@@ -178,6 +223,11 @@ def outside_flow(step: Step) -> Counter[int]:
     return flow
 
 
+def swapped(step: Step) -> dict[str, Any]:
+    """What a step tells of the associated spot market."""
+    return next(e for name, e in step.receipt.events if name == "AssociatedSpotRecord")
+
+
 def tokens_come_and_go_by_name(old: Before, step: Step, machine: Machine) -> None:
     """For every token the sum over all wallets and vaults stays the same, except for what ``fund_wallet``, swaps and
     fills at external venues bring or take, to the last unit."""
@@ -185,6 +235,10 @@ def tokens_come_and_go_by_name(old: Before, step: Step, machine: Machine) -> Non
     for index, tokens in enumerate(all_tokens(machine.store)):
         known = old.tokens[index] if index < len(old.tokens) else 0
         assert tokens - known == flow[index], index
+
+
+VAULTS = ("spot_vault", "insurance_fund_vault")
+"""The two vaults of a spot market."""
 
 
 def vaults_move_as_told(old: Before, step: Step, machine: Machine) -> None:
@@ -199,21 +253,34 @@ def vaults_move_as_told(old: Before, step: Step, machine: Machine) -> None:
             expected[ix.market_index, "spot_vault"] += ix.amount
         elif isinstance(ix, DepositIntoPerpMarketFeePool):
             expected[0, "spot_vault"] += ix.amount
+        elif isinstance(ix, DepositIntoSpotMarketVault):
+            expected[ix.market_index, "spot_vault"] += ix.amount
         elif isinstance(ix, DepositIntoInsuranceFund):
             expected[ix.market_index, "insurance_fund_vault"] += ix.amount
     for name, e in step.receipt.events:
         if name == "DepositRecord" and e["transfer_user"] is None:
             expected[e["market_index"], "spot_vault"] += e["amount"] * (1 if e["direction"] == "Deposit" else -1)
+        elif name == "ProtocolFeeWithdrawRecord":
+            expected[e["spot_market_index"], "spot_vault"] -= e["amount"]
+        elif name == "AssociatedSpotRecord":
+            # what insurance gave up went outside
+            expected[e["spot_market_index"], "spot_vault"] -= e["insurance_fund_amount"]
         elif name == "InsuranceFundRecord":
             expected[e["spot_market_index"], "spot_vault"] -= e["amount"]
             expected[e["spot_market_index"], "insurance_fund_vault"] += e["amount"]
         elif name == "InsuranceFundStakeRecord" and e["action"] in ("Stake", "Unstake"):
             sign = 1 if e["action"] == "Stake" else -1
             expected[e["market_index"], "insurance_fund_vault"] += sign * e["amount"]
-    if isinstance(ix, ResolvePerpBankruptcy | ResolveSpotBankruptcy):
+    if isinstance(ix, ResolvePerpBankruptcy | ResolveSpotBankruptcy | MigrateToVelocity):
         # insurance pays these without an event of its own
         return
     told = {(change.market_index, change.vault): change.amount for change in step.receipt.vaults}
+    if machine.store.config.objects[0].revenue_receivable and step.receipt.refusal is None:
+        # what was booked to a fund is paid when withdrawals are not paused: only the sum of both vaults follows
+        for index in range(len(machine.store.spot_markets.objects)):
+            moved = [sum(amounts.get((index, vault), 0) for vault in VAULTS) for amounts in (told, expected)]
+            assert moved[0] == moved[1], index
+        return
     assert told == {at: amount for at, amount in expected.items() if amount}
     for index, vault in enumerate(machine.store.vaults.objects):
         was = old.vaults[index] if index < len(old.vaults) else Vaults()
@@ -265,6 +332,9 @@ def dust_shrinks_only_by_roundings(old: Before, step: Step, machine: Machine) ->
             taken = any(c.market_index == index and c.amount < 0 for c in step.receipt.vaults)
             events = [e for name, e in step.receipt.events if name == "SpotInterestRecord"]
             accrued = any(e["market_index"] == index for e in events)
+            if isinstance(step.instruction, UpdatePerpMarketPnlPool):
+                # it is what the surplus is credited with by hand
+                was -= step.instruction.amount
             assert was - left <= repaid * (unit + 1) + taken * unit + 2 * accrued, (index, was, left)
 
 
@@ -308,11 +378,15 @@ def insurance_factors_and_shares_are_ordered(old: Before, step: Step, machine: M
         assert fund.user_shares <= fund.total_shares
 
 
+LOSSES = (ResolvePerpBankruptcy, ResolveSpotBankruptcy, ResolvePerpPnlDeficit, ResolveWithAssociatedSpot)
+"""What insurance pays for."""
+
+
 def a_share_never_gets_cheaper(old: Before, step: Step, machine: Machine) -> None:
     """The tokens behind one insurance share never get fewer: who joins, leaves, cancels, or settles revenue takes
     nothing from the others. Only losses do: bankruptcies and deficits. (A fund without shares or tokens has no price.)
     """
-    if isinstance(step.instruction, ResolvePerpBankruptcy | ResolveSpotBankruptcy | ResolvePerpPnlDeficit):
+    if isinstance(step.instruction, LOSSES):
         return
     for index, was in enumerate(old.spot_markets):
         fund, now = was.insurance_fund, machine.store.spot_markets.objects[index].insurance_fund
@@ -328,7 +402,7 @@ def a_share_never_gets_cheaper(old: Before, step: Step, machine: Machine) -> Non
 def gains_are_paid_from_pools(old: Before, step: Step, machine: Machine) -> None:
     """What a step pays to winners of a market was in that market's P&L pool before it, or spilled into it from its fee
     pool, or another loser of the same market paid it in with this step. (Of two settlements in one step the second may
-    also be paid of what the first drew from the revenue pool.)"""
+    also be paid of what the first drew from the revenue pool, under Velocity each where the venue draws for P&L.)"""
     if step.receipt.refusal is not None:
         return
     paid: Counter[int] = Counter()
@@ -339,18 +413,31 @@ def gains_are_paid_from_pools(old: Before, step: Step, machine: Machine) -> None
         quote = machine.store.spot_markets.objects[0]
         market = old.perp_markets[index]
         held = market.pnl_pool.scaled_balance + market.amm.fee_pool.scaled_balance
-        if isinstance(step.instruction, SettleMultiplePnls) and step.instruction.market_indexes.count(index) > 1:
+        twice = isinstance(step.instruction, SettleMultiplePnls) and step.instruction.market_indexes.count(index) > 1
+        if twice or machine.store.config.objects[0].revenue_pool_draw_for_pnl:
             held += old.spot_markets[0].revenue_pool.scaled_balance
         assert amount <= get_token_amount(held, quote, DEPOSIT)
 
 
+WITHDRAWALS = (Withdraw, TransferDeposit, Swap, WithdrawFromIsolatedPerpPosition)
+"""What may take collateral out of an account."""
+
+
 def withdrawals_leave_a_safe_account(old: Before, step: Step, machine: Machine) -> None:
     """After a withdrawal, a transfer or a swap the account still meets strict Initial margin, measured anew."""
-    if step.receipt.refusal is not None or not isinstance(step.instruction, Withdraw | TransferDeposit | Swap):
-        return
     ix = step.instruction
+    if step.receipt.refusal is not None or not isinstance(ix, WITHDRAWALS):
+        return
     user = ix.from_user if isinstance(ix, TransferDeposit) else ix.user
-    assert margin(machine.store, step.receipt.clock, user).withdraw.met
+    if isinstance(ix, Withdraw) and machine.store.state.objects[0].rulebook != RULEBOOK_DRIFT:
+        # Velocity judges by the averages before the withdrawal, which moves them
+        index = ix.market_index
+        moved = machine.store.spot_markets.objects[index].historical_oracle_data
+        if old.spot_markets[index].historical_oracle_data.pack() != moved.pack():
+            return
+    found = margin(machine.store, step.receipt.clock, user)
+    assert found.withdraw.met
+    assert all(position.withdraw.met for position in found.isolated)
 
 
 BOOK_LEAKS = {
@@ -369,9 +456,14 @@ def books_of(market: PerpMarket, quote: SpotMarket) -> int:
     what the AMM is booked to have earned of trading and of liquidations (quote 1e6)."""
     amm = market.amm
     pools = sum(get_token_amount(p.scaled_balance, quote, DEPOSIT) for p in (market.pnl_pool, amm.fee_pool))
-    exit_value = (amm.quote_asset_reserve - amm.terminal_quote_asset_reserve) * amm.peg_multiplier // 10**9
-    owed = amm.quote_asset_amount + amm.net_unsettled_funding_pnl + exit_value
+    owed = amm.quote_asset_amount + amm.net_unsettled_funding_pnl + books_exit_value(market)
     return pools - owed - amm.total_fee_minus_distributions - amm.total_liquidation_fee
+
+
+def books_exit_value(market: PerpMarket) -> int:
+    """What users' net position is worth along the AMM's curve (quote 1e6)."""
+    amm = market.amm
+    return (amm.quote_asset_reserve - amm.terminal_quote_asset_reserve) * amm.peg_multiplier // 10**9
 
 
 def amms_books_follow_their_pools(old: Before, step: Step, machine: Machine) -> None:
@@ -422,14 +514,20 @@ INVARIANTS: tuple[Callable[[Before, Step, Machine], None], ...] = (
     insurance_factors_and_shares_are_ordered,
     a_share_never_gets_cheaper,
     gains_are_paid_from_pools,
-    amms_books_follow_their_pools,
     withdrawals_leave_a_safe_account,
 )
 
 
 def check_step(old: Before, step: Step, machine: Machine) -> None:
-    """Run every check on one step."""
+    """Run every check on one step, with those of the rulebook that the venue has after it."""
     for invariant in INVARIANTS:
+        invariant(old, step, machine)
+    if machine.store.state.objects[0].rulebook == RULEBOOK_DRIFT:
+        amms_books_follow_their_pools(old, step, machine)
+        return
+    from support.velocity_invariants import VELOCITY_INVARIANTS
+
+    for invariant in VELOCITY_INVARIANTS:
         invariant(old, step, machine)
 
 

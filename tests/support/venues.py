@@ -33,10 +33,19 @@ from seawall.instructions.insurance import (
 )
 from seawall.instructions.markets import InitializePerpMarket
 from seawall.instructions.pnl import DepositIntoPerpMarketFeePool
+from seawall.instructions.revenue_share import ChangeApprovedBuilder, InitializeRevenueShareEscrow
+from seawall.instructions.roles import (
+    UpdateFeatureBitFlags,
+    UpdateHotAdmin,
+    UpdatePauseAdmin,
+    UpdateProtocolFeeRecipient,
+    UpdateWarmAdmin,
+)
 from seawall.instructions.user_settings import UpdateUserMarginTradingEnabled
 from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOraclePrice
 from seawall.keys import key_from_text
 from seawall.records import freeze
+from seawall.state.enums import RULEBOOK_VELOCITY
 from seawall.state.perp_market import PerpMarket
 from support.conserved import Watch
 from support.invariants import Step, before, check_step
@@ -54,7 +63,9 @@ AUTHORITIES = (ALICE, BOB, CAROL, DAVE)
 MALLORY = "@mallory"
 """Nobody's authority or delegate, and without an account."""
 DESK = "@desk"
-"""May hand out protocol-owned insurance shares."""
+"""May hand out protocol-owned insurance shares; under Velocity it holds the hot keys."""
+WARM, GUARD, TREASURY = "@warm", "@guard", "@treasury"
+"""Under Velocity: the warm admin, the pause admin, and whom protocol fees are paid to."""
 
 WALLET = {USDC: 10**13, SOL: 10**14, ETH: 10**12}
 """What each wallet holds before anything is deposited (tokens)."""
@@ -85,16 +96,23 @@ def authority(user: str) -> str:
 class WholeVenue(MoneyVenue):
     """SOL-PERP moves its curve with full intensity, ETH-PERP never. The AMM takes an order at once.
 
-    With ``insured`` a fifth of all interest and a part of what is liquidated go to insurance and liquidators.
+    With ``insured`` a fifth of all interest and a part of what is liquidated go to insurance and liquidators. A venue
+    of ``rulebook`` velocity has keys for its roles, recipients of its fees, and a protocol that takes its part.
     """
 
     def __init__(
-        self, profile: str = "documents", guard: int = 10**18, auction: int = 0, insured: bool = False
+        self,
+        profile: str = "documents",
+        guard: int = 10**18,
+        auction: int = 0,
+        insured: bool = False,
+        rulebook: str = "drift",
+        **config: Any,
     ) -> None:
         self.extra_slots = 0
         self.asked: list[Request] = []
         """Everything that was asked and became part of the history."""
-        super().__init__(guard, profile=profile, wallets_tracked=True)
+        super().__init__(guard, profile=profile, wallets_tracked=True, rulebook=rulebook, **config)
         self._open_perp_markets()
         self.ok(UpdatePerpAuctionDuration(min_perp_auction_duration=auction))
         self.ok(UpdateStateSettlementDuration(settlement_duration=3_600))
@@ -104,8 +122,11 @@ class WholeVenue(MoneyVenue):
         if insured:
             self._insure()
         self._invite_people()
-        self.ok(InitializeProtocolIfSharesTransferConfig())
-        self.ok(UpdateProtocolIfSharesTransferConfig(whitelisted_signers=[DESK], max_transfer_per_epoch=10**12))
+        if self.is_velocity:
+            self.give_out_roles()
+        else:
+            self.ok(InitializeProtocolIfSharesTransferConfig())
+            self.ok(UpdateProtocolIfSharesTransferConfig(whitelisted_signers=[DESK], max_transfer_per_epoch=10**12))
         self.ok(DepositIntoPerpMarketFeePool(market_index=SOL_PERP, amount=500 * ONE_USDC))
 
     def _open_perp_markets(self) -> None:
@@ -146,13 +167,18 @@ class WholeVenue(MoneyVenue):
         self.ok(UpdateLiquidationMarginBufferRatio(liquidation_margin_buffer_ratio=200))
         self.ok(UpdateInitialPctToLiquidate(initial_pct_to_liquidate=2_000))
         self.ok(UpdateLiquidationDuration(liquidation_duration=150))
+        protocol = {"protocol_liquidation_fee": 2_500} if self.is_velocity else {}
         for market in (USDC, SOL, ETH):
             factor = {"user_if_factor": 100_000, "total_if_factor": 200_000}
+            if self.is_velocity:
+                factor = {"if_fee_factor": 200_000, "protocol_fee_factor": 50_000}
             self.ok(UpdateSpotMarketIfFactor(spot_market_index=market, **factor))
-            fees = {"liquidator_fee": 10_000, "if_liquidation_fee": 5_000}
+            # under Velocity quote pays for a loss only where the liquidators' part of both stays within the buffer
+            fee = 0 if self.is_velocity and market == USDC else 10_000
+            fees = {"liquidator_fee": fee, "if_liquidation_fee": 5_000, **protocol}
             self.ok(UpdateSpotMarketLiquidationFee(market_index=market, **fees))
         for market in (SOL_PERP, ETH_PERP):
-            fees = {"liquidator_fee": 10_000, "if_liquidation_fee": 10_000}
+            fees = {"liquidator_fee": 10_000, "if_liquidation_fee": 10_000, **protocol}
             self.ok(UpdatePerpLiquidationFee(market_index=market, **fees))
 
     def _invite_people(self) -> None:
@@ -169,7 +195,29 @@ class WholeVenue(MoneyVenue):
         self.ok(AddInsuranceFundStake(authority=DAVE, market_index=USDC, amount=2_000 * ONE_USDC), DAVE)
         self.ok(DepositIntoSpotMarketRevenuePool(authority=DAVE, market_index=USDC, amount=100 * ONE_USDC), DAVE)
 
+    def give_out_roles(self) -> None:
+        """Keys for the roles of a Velocity venue and the wallets of its protocol; every authority pays its builders."""
+        self.ok(UpdateWarmAdmin(warm_admin=WARM))
+        self.ok(UpdatePauseAdmin(pause_admin=GUARD))
+        for role in ("FeeWithdraw", "FeatureFlag", "AmmCrank", "VaultDeposit", "MmOracleCrank", "AmmSpreadAdjust"):
+            self.ok(UpdateHotAdmin(role=role, key=DESK))  # type: ignore[arg-type]
+        for market_type in ("perp", "spot"):
+            self.ok(UpdateProtocolFeeRecipient(market_type=market_type, recipient=TREASURY))  # type: ignore[arg-type]
+        for feature in ("BuilderCodes", "IsolatedPositions", "VammMakerRebate", "MmOracleUpdate"):
+            self.ok(UpdateFeatureBitFlags(feature=feature, enable=True))  # type: ignore[arg-type]
+        for market, amount in WALLET.items():
+            for name in (WARM, DESK):
+                self.ok(FundWallet(authority=name, market_index=market, amount=amount))
+        for owner in (ALICE, BOB, CAROL):
+            self.ok(InitializeRevenueShareEscrow(authority=owner), owner)
+            self.ok(ChangeApprovedBuilder(authority=owner, builder=DAVE, max_fee_tenth_bps=50), owner)
+
     # --- acting -----------------------------------------------------------------------------------------------
+
+    @property
+    def is_velocity(self) -> bool:
+        """Whether the venue runs by the rulebook velocity by now."""
+        return self.machine.store.state.objects[0].rulebook == RULEBOOK_VELOCITY
 
     @property
     def clock(self) -> Clock:

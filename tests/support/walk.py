@@ -18,6 +18,7 @@ from seawall.engine.conservation import surplus
 from seawall.engine.queries.margin import margin, withdrawable
 from seawall.engine.queries.pnl import claimable_pnl
 from seawall.engine.receipts import Clock, Receipt, Refusal
+from seawall.engine.results import decode_results, unavailable_reason
 from seawall.errors import SettlementError
 from seawall.instructions import administration as admin
 from seawall.instructions.amm import (
@@ -28,7 +29,9 @@ from seawall.instructions.amm import (
     UpdateK,
     UpdatePerpBidAskTwap,
 )
-from seawall.instructions.base import Instruction
+from seawall.instructions.associated_spot import ResolveWithAssociatedSpot, UpdatePerpMarketAssociatedSpot
+from seawall.instructions.base import Instruction, user_key
+from seawall.instructions.batches import SettleExpiredBatch, SettleFundingBatch, SettlePnlBatch
 from seawall.instructions.deposits import Deposit, DepositIntoSpotMarketRevenuePool, Swap, TransferDeposit, Withdraw
 from seawall.instructions.insurance import (
     AddInsuranceFundStake,
@@ -44,10 +47,12 @@ from seawall.instructions.insurance import (
 )
 from seawall.instructions.interest import UpdateSpotMarketCumulativeInterest
 from seawall.instructions.liquidation import (
+    ClearUserStatusBeingLiquidated,
     LiquidateBorrowForPerpPnl,
     LiquidatePerp,
     LiquidatePerpPnlForDeposit,
     LiquidateSpot,
+    SetUserStatusToBeingLiquidated,
 )
 from seawall.instructions.perp_fills import (
     AmmFill,
@@ -207,6 +212,11 @@ class Walk:
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
+    @property
+    def actions(self) -> tuple[Callable[..., None], ...]:
+        """What may be done next."""
+        return ACTIONS
+
     # --- acting -----------------------------------------------------------------------------------------------
 
     def act(self, instruction: Instruction, signer: str) -> Receipt:
@@ -226,10 +236,11 @@ class Walk:
         if amount is not None and not isinstance(ix, Swap):
             name = "shares" if amount[2] == "shares" else "amount"
             if int(amount[1]) > 0:
-                smaller = venue.attempt(msgspec.structs.replace(ix, **{name: int(amount[1])}), step.signer)
-                # a transfer may also fail for who receives it: a unit that is worth no token to him, or a repayment
-                # in a vault that roundings have left short
-                to_another = ("SpotMarketVaultInvariantViolated", "InvalidSpotPosition")
+                most = -int(amount[1]) if getattr(ix, "amount", 0) < 0 else int(amount[1])
+                smaller = venue.attempt(msgspec.structs.replace(ix, **{name: most}), step.signer)
+                # a transfer may also fail for who receives it: a unit that is worth no token to him, a deposit that
+                # the market does not take, or a repayment in a vault that roundings have left short
+                to_another = ("SpotMarketVaultInvariantViolated", "InvalidSpotPosition", "MarketActionPaused")
                 excused = isinstance(ix, TransferDeposit) and why(smaller) in to_another
                 assert smaller.refusal is None or excused, (refusal, smaller.refusal)
         moment = re.search(r"(from|after)(?: time)? (\d{9,})", said)
@@ -454,6 +465,10 @@ class Walk:
             fills.append(AmmFill())
         return fills
 
+    def builder_of(self, dice: Dice, user: str) -> dict[str, Any]:
+        """Who built the order of a user, where orders have builders."""
+        return {}
+
     def take(self, dice: Dice) -> None:
         """An order is placed and meets makers, the AMM, or nobody; what is left rests or is dropped."""
         user, market, side = dice.choice(PEOPLE), dice.contract(), dice.side()
@@ -463,7 +478,7 @@ class Walk:
         ix = PlaceAndTakePerpOrder(
             user=user, market_index=market, direction=side, base_asset_amount=base, price=limit,
             order_type="Limit" if limit else "Market", reduce_only=reduce_only, immediate_or_cancel=immediate,
-            fills=self.perp_fills(dice, makers, side, limit),
+            fills=self.perp_fills(dice, makers, side, limit), **self.builder_of(dice, user),
         )  # fmt: skip
         receipt = self.act(ix, dice.signer(ADMIN if makers else authority(user)))
         if receipt.ok:
@@ -500,7 +515,7 @@ class Walk:
     def is_sound(self, user: str) -> bool:
         """Whether an account meets its maintenance requirement, as far as it can be judged."""
         try:
-            return margin(self.venue.store, self.venue.clock, user).maintenance.met
+            return margin(self.venue.store, self.venue.clock, user).safe
         except SettlementError:
             return True
 
@@ -519,7 +534,7 @@ class Walk:
             price=limit, order_type="Limit" if limit else "Market", order_slot=order.slot,
             reduce_only=order.reduce_only, post_only=post_only, filler=dice.choice((None, DAVE, BOB)),
             max_ts=self.venue.now - 100 if dice.one_in(12) else 0,
-            fills=self.perp_fills(dice, meeting, order.direction, limit),
+            fills=self.perp_fills(dice, meeting, order.direction, limit), **self.builder_of(dice, order.user),
             cancelled_maker_orders=[RestingMakerOrder(maker=o.user, base_asset_amount=o.base) for o in dropped],
         )  # fmt: skip
         receipt = self.act(ix, dice.signer(ADMIN))
@@ -595,6 +610,42 @@ class Walk:
             for market in markets:
                 self.forget_expired(user, market)
 
+    def settle_in_batches(self, dice: Dice) -> None:
+        """Many accounts at once; now and then what comes of it is compared with settling one after the other."""
+        if unavailable_reason() is not None:
+            return
+        market = dice.contract()
+        users = dice.sample(PEOPLE, dice.randint(1, len(PEOPLE)))
+        if dice.one_in(10):
+            users.append(dice.choice((MALLORY, users[0])))
+        who: dict[str, Any] = {"users": users}
+        if dice.one_in(3):
+            who = {"first": dice.randrange(6), "count": dice.choice((None, None, 2, 0))}
+        choices: list[tuple[Instruction, Callable[[str], Instruction]]] = [
+            (SettlePnlBatch(market_index=market, **who), lambda user: SettlePnl(user=user, market_index=market)),
+            (SettleExpiredBatch(market_index=market, **who), lambda user: SettlePnl(user=user, market_index=market)),
+            (SettleFundingBatch(**who), lambda user: SettleFundingPayment(user=user)),
+        ]
+        ix, single = dice.choice(choices)
+        twin = self.venue.twin() if dice.one_in(3) else None
+        if not self.act(ix, MALLORY).ok:
+            return
+        results = decode_results(self.venue.machine.results).to_pylist()
+        if not isinstance(ix, SettleFundingBatch):
+            for became in results:
+                if became["error"] is None:
+                    self.forget_expired(self.name_of(became["user"]), market)
+        if twin is not None:
+            for became in results:
+                receipt = twin.step(single(self.name_of(became["user"])), MALLORY).receipt
+                assert why(receipt) == (became["error"] or ""), (became, receipt.refusal)
+            assert twin.store.root() == self.venue.store.root()
+
+    def name_of(self, reference: str) -> str:
+        """The name by which the walk knows an account that a result tells of."""
+        key = user_key(reference)
+        return next((name for name in PEOPLE if user_key(name) == key), reference)
+
     def crank(self, dice: Dice) -> None:
         """Interest, funding, AMMs, the book's best prices: by anyone, but for the last."""
         market, token = dice.contract(), dice.token()
@@ -624,7 +675,7 @@ class Walk:
         elif perp.status in (STATUS_ACTIVE, STATUS_REDUCE_ONLY):
             if dice.one_in(2):
                 venue.wait(max(0, perp.expiry_ts - venue.now))
-            self.act(SettleExpiredMarket(market_index=market), MALLORY)
+            self.act(SettleExpiredMarket(market_index=market), dice.signer(closer(venue)))
         elif perp.status == STATUS_SETTLEMENT:
             venue.wait(dice.choice((0, 3_700)))
             for user in dice.sample(PEOPLE, len(PEOPLE)):
@@ -685,9 +736,49 @@ class Walk:
         if self.act(dice.choice(choices), dice.signer(authority(liquidator))).ok:
             self.forget_cancelled(name)
 
+    def crank_statuses(self, dice: Dice) -> None:
+        """Anyone flags who misses his margin and lets go who meets it again."""
+        for name in dice.sample(PEOPLE, 2):
+            cls = dice.choice((SetUserStatusToBeingLiquidated, ClearUserStatusBeingLiquidated))
+            self.act(cls(user=name), MALLORY)
+
     def resolve_deficit(self, dice: Dice) -> None:
         """Insurance money for a market whose AMM is in the red."""
         self.act(ResolvePerpPnlDeficit(spot_market_index=USDC, perp_market_index=dice.contract()), MALLORY)
+
+    def fall_behind(self, dice: Dice) -> None:
+        """An AMM's users gain what its pools do not hold, the admin corrects its books by that, and then insurance is
+        drawn, or the spot market that backs it."""
+        venue, market = self.venue, dice.choice(CONTRACTS)
+        base = venue.perp(market).amm.base_asset_amount_with_amm
+        change = dice.choice((200, 500, 900)) * (1 if base > 0 else -1)
+        self.act(PostOraclePrice(oracle=ORACLE[market], price=self.price(ORACLE[market], change)), ADMIN)
+        venue.wait(dice.choice((10, 400, 3_600)))
+        self.act(UpdateAmms(market_indexes=[market]), MALLORY)
+        self.act(UpdatePerpMarketAmmSummaryStats(market_index=market, update_amm_summary_stats=True), ADMIN)
+        if dice.one_in(2):
+            caps = {"max_revenue_withdraw_per_period": dice.choice((0, 10**8)), "quote_max_insurance": 10**9}
+            ix = admin.UpdatePerpMarketMaxImbalances(market_index=market, unrealized_max_imbalance=1, **caps)
+            self.act(ix, dice.signer(ADMIN))
+        for _ in range(dice.randint(1, 3)):
+            if dice.one_in(2):
+                self.act(ResolvePerpPnlDeficit(spot_market_index=USDC, perp_market_index=market), MALLORY)
+            else:
+                self.back_by_spot(dice, market)
+
+    def back_by_spot(self, dice: Dice, market: int) -> None:
+        """The spot market of a perp market's own underlying is named, and pays."""
+        spot = {SOL_PERP: SOL, ETH_PERP: ETH}[market]
+        if dice.one_in(3):
+            ix = UpdatePerpMarketAssociatedSpot(
+                perp_market_index=market, spot_market_index=spot, max_withdraw_per_period=dice.amount(10**9),
+                period=dice.choice((3_600, 3_600, 86_400, 0)),
+            )  # fmt: skip
+            self.act(ix, dice.signer(ADMIN))
+        tokens = dice.amount(10 ** DECIMALS[spot])
+        worth = min(tokens * self.price(ORACLE[market], dice.bps(50)) // 10 ** DECIMALS[spot], 2**63)
+        ix = ResolveWithAssociatedSpot(perp_market_index=market, token_amount=tokens, quote_amount=worth)
+        self.act(ix, dice.signer(ADMIN))
 
     def forget_cancelled(self, name: str) -> None:
         """A liquidation cancels all orders of an account in a market, or none."""
@@ -710,10 +801,11 @@ class Walk:
             venue.ok(admin.UpdateSpotMarketStatus(market_index=market, status="Active"))
             venue.ok(admin.UpdateSpotMarketPausedOperations(market_index=market, paused_operations=0))
             venue.ok(admin.UpdateSpotMarketMaxTokenDeposits(market_index=market, max_token_deposits=0))
-            venue.ok(admin.UpdateWithdrawGuardThreshold(market_index=market, withdraw_guard_threshold=2**64 - 1))
+            self.lift_limits(venue, market)
         for oracle, price in USUAL_PRICE.items():
             venue.ok(PostOraclePrice(oracle=oracle, price=price))
         leaving = Walk(venue)
+        self.free_collateral(venue)
         for user in PEOPLE:
             for market in TOKENS:
                 owed = -leaving.held(user, market)
@@ -753,6 +845,18 @@ class Walk:
                 left += 1
         return left
 
+    def lift_limits(self, venue: WholeVenue, market: int) -> None:
+        """Let everything out of a spot market at once."""
+        venue.ok(admin.UpdateWithdrawGuardThreshold(market_index=market, withdraw_guard_threshold=2**64 - 1))
+
+    def free_collateral(self, venue: WholeVenue) -> None:
+        """Where positions have collateral of their own, those that ended give it back."""
+
+    def open_fee_pool(self, venue: WholeVenue, market: int) -> bool:
+        """Where winners of an expired market are not paid of all that its price counts on, see that they are; whether
+        that was possible."""
+        return True
+
     def has_dust(self, user: str) -> bool:
         """Whether an account has a balance that is worth no token."""
         return any(
@@ -777,7 +881,9 @@ class Walk:
             venue.ok(SettleFundingPayment(user=user), MALLORY)
         venue.ok(admin.UpdatePerpMarketExpiry(market_index=market, expiry_ts=venue.now + 1))
         venue.wait(1)
-        if not venue.do(SettleExpiredMarket(market_index=market), MALLORY).ok:
+        if not venue.do(SettleExpiredMarket(market_index=market), closer(venue)).ok:
+            return 0
+        if not self.open_fee_pool(venue, market):
             return 0
         venue.wait(61)
         waiting = [
@@ -1037,6 +1143,11 @@ class Walk:
         assert receipt.refusal is not None and receipt.refusal.error == "InvalidInstruction"
 
 
+def closer(venue: WholeVenue) -> str:
+    """Who may fix the price of a market that has expired: anybody, under Velocity the warm admin and who is above."""
+    return ADMIN if venue.is_velocity else MALLORY
+
+
 def why(receipt: Receipt) -> str:
     """The error's name, empty for what was carried out."""
     return "" if receipt.refusal is None else receipt.refusal.error
@@ -1047,6 +1158,9 @@ def has_perp(position: PerpPosition) -> bool:
     return position.base_asset_amount != 0 or position.quote_asset_amount != 0
 
 
+SHARED: tuple[Callable[[Walk, Dice], None], ...] = (Walk.settle_in_batches, Walk.crank_statuses, Walk.fall_behind)
+"""What both rulebooks have beside."""
+
 ACTIONS: tuple[Callable[[Walk, Dice], None], ...] = (
     Walk.deposit, Walk.repay_in_bits, Walk.withdraw, Walk.withdraw_what_is_withdrawable, Walk.transfer, Walk.swap,
     Walk.give, Walk.rest_perp_order, Walk.rest_perp_order, Walk.rest_spot_order, Walk.cancel,
@@ -1054,6 +1168,6 @@ ACTIONS: tuple[Callable[[Walk, Dice], None], ...] = (
     Walk.settle_pnl, Walk.settle_pnl, Walk.settle_pnls, Walk.crank, Walk.crank, Walk.crank, Walk.expire,
     Walk.squeeze, Walk.liquidate, Walk.liquidate, Walk.resolve_deficit,
     Walk.stake, Walk.stake, Walk.protocol_shares, Walk.administer, Walk.set_up_account,
-    Walk.post_price, Walk.post_price, Walk.post_price, Walk.wait, Walk.wait, Walk.ask_for_nonsense,
+    Walk.post_price, Walk.post_price, Walk.post_price, Walk.wait, Walk.wait, Walk.ask_for_nonsense, *SHARED,
 )  # fmt: skip
 """What a long random walk does, the frequent more than once."""
