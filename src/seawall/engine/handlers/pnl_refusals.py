@@ -86,7 +86,9 @@ def note_limits(
         code = ErrorCode(facts.refused)
         settlement = Settlement(tx, user, tx.perp_market(market_index), facts)
         message, would_pass, limits = _explain(settlement, code, tellers or TELLERS)
-        note = f"perp market {market_index} was passed over, {code.name}: {message}; would pass: {would_pass}"
+        note = f"perp market {market_index} was passed over, {code.name}: {message}"
+        if would_pass:
+            note = f"{note}; would pass: {would_pass}"
         tx.limit("settle_pnl", 0, claim or facts.unrealized_pnl, note)
         tx.limits.extend(limits)
         return
