@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -129,34 +130,48 @@ PAGES = {
 """Each page: its address, what shows that its content is there, and what shows that its chart is drawn."""
 
 
-def visit(page: Page, address: str, content: str, chart: str) -> tuple[float, float]:
-    """Seconds until content and chart are on the screen, and until the server had answered."""
+class Visit(NamedTuple):
+    """Seconds until the page's content was there, until its chart was drawn too, and until the server had answered."""
+
+    content: float
+    drawn: float
+    answered: float
+
+
+def visit(page: Page, address: str, content: str, chart: str) -> Visit:
+    """Open a page and wait for what belongs to it."""
     started = time.perf_counter()
     page.goto(address, wait_until="commit")
     page.wait_for_selector(content, state="attached")
+    shown = time.perf_counter() - started
     if chart:
         page.wait_for_selector(chart, state="attached")
-    shown = time.perf_counter() - started
+    drawn = time.perf_counter() - started
     answered = page.evaluate(
         "() => { const t = performance.getEntriesByType('navigation')[0]; return t.responseEnd - t.requestStart }"
     )
-    return shown, answered / 1_000
+    return Visit(shown, drawn, answered / 1_000)
 
 
 def measure(browser: Browser, url: str, receipts: int, rounds: int) -> None:
     """A table of every page."""
-    print(f"\n{'page':<26}{'empty cache':>12}{'again: median':>15}{'worst':>9}{'server: median':>16}{'worst':>9}")
+    print("\nseconds until the content is there / until its chart is drawn too")
+    print(f"{'page':<24}{'empty cache':>15}{'again: median':>16}{'worst':>14}{'server: median':>16}{'worst':>8}")
     for name, (path, content, chart) in PAGES.items():
         address = f"{url}/dashboard/{path.replace('HALF', str(receipts // 2))}"
         context = browser.new_context(viewport={"width": 1_200, "height": 900})
         page = context.new_page()
-        cold, _ = visit(page, address, content, chart)
+        cold = visit(page, address, content, chart)
         found = [visit(page, address, content, chart) for _ in range(rounds)]
         context.close()
-        shown, answered = [one for one, _ in found], [one for _, one in found]
+        cells = [
+            f"{pick(one.content for one in visits):.2f} / {pick(one.drawn for one in visits):.2f}"
+            for pick, visits in ((median, [cold]), (median, found), (max, found))
+        ]
+        answered = [one.answered for one in found]
         print(
-            f"{name:<26}{cold:>10.2f} s{median(shown):>13.2f} s{max(shown):>7.2f} s"
-            f"{median(answered):>14.3f} s{max(answered):>7.3f} s"
+            f"{name:<24}{cells[0]:>15}{cells[1]:>16}{cells[2]:>14}{median(answered):>16.3f}{max(answered):>8.3f}",
+            flush=True,
         )
 
 

@@ -119,8 +119,23 @@ def _watch(tab: Tab) -> None:
 # --- venues ------------------------------------------------------------------------------------------------------
 
 
+_played: dict[Rulebook, list[tuple[str, bytes]]] = {}
+"""The files of a short week, by what stands behind the venue's name: played once, then copied."""
+
+
 def short_week(path: Path, rulebook: Rulebook) -> None:
-    """Every twelfth round of the LUNA week, and one account with a hostile name."""
+    """A venue that lived through every twelfth round of the LUNA week, with one account of a hostile name."""
+    if rulebook not in _played:
+        _play(path, rulebook)
+        _played[rulebook] = [
+            (file.name.removeprefix(path.name), file.read_bytes()) for file in path.parent.glob(f"{path.name}*")
+        ]
+        return
+    for ending, data in _played[rulebook]:
+        path.with_name(path.name + ending).write_bytes(data)
+
+
+def _play(path: Path, rulebook: Rulebook) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(luna_week, "bundled_rounds", lambda name: list(bundled_rounds(name))[::12])
         scenario = LunaWeek(rulebook=rulebook)

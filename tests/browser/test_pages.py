@@ -118,6 +118,15 @@ def test_pages_of_other_sites_get_nothing(week: Served) -> None:
         assert answer.status_code == 403, answer.text
 
 
+def test_what_never_changes_is_kept_and_no_site_may_frame_a_page(week: Served) -> None:
+    """Plotly's 4 MB travel once a browser."""
+    page = httpx.get(week.page())
+    assert page.headers["x-frame-options"] == "DENY"
+    assert "immutable" not in page.headers.get("cache-control", "")
+    for asset in sorted(set(re.findall(r"/dashboard/_nicegui/[^\"']+?\.js", page.text))):
+        assert "immutable" in httpx.get(f"{week.url}{asset}").headers["cache-control"], asset
+
+
 # --- overview ----------------------------------------------------------------------------------------------------
 
 

@@ -11,15 +11,17 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
+from nicegui import __version__, ui
 from nicegui import app as nicegui_app
-from nicegui import ui
+from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seawall.service.dashboard.desk import Desk
 
 PATH: Final = "/dashboard"
 _DESK: Final = "seawall.desk"
+_ASSETS: Final = f"/_nicegui/{__version__}/"
 _ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#0b5c6b"/>'
     '<path d="M5 21c3-3 5-3 8 0s5 3 8 0 5-3 6-1M5 14c3-3 5-3 8 0s5 3 8 0 5-3 6-1" fill="none" stroke="#fff" '
@@ -91,7 +93,18 @@ class Bound:
                 await PlainTextResponse(refusal, 403)(scope, receive, send)
             return
         scope[_DESK] = self._desk
-        await self._inner(scope, receive, send)
+        is_asset = _ASSETS in scope["path"] and "/dynamic_resources/" not in scope["path"]
+
+        async def out(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Frame-Options"] = "DENY"
+                if is_asset and message["status"] == 200:
+                    # their address has the version; NiceGUI's own middleware overlooks them where it is mounted
+                    headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            await send(message)
+
+        await self._inner(scope, receive, out)
 
     def _refusal(self, scope: Scope) -> str:
         if scope["type"] not in ("http", "websocket"):

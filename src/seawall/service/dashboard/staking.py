@@ -140,7 +140,8 @@ def read_proof(given: str, unsigned: Unsigned) -> Proof:
     try:
         body = msgspec.json.decode(given)
         nonce, expiry, signature, signer = (body.pop(name) for name in ("nonce", "expiry", "signature", "signer"))
-        asked = decode_object(body)
+        # the name of the instruction stands in the address that the body is sent to
+        asked = decode_object({"ix": unsigned.instruction.ix, **body})
         proof = Proof(bytes.fromhex(nonce), int(expiry), read_signature(signature))
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError, SettlementError) as error:
         raise ValueError(f"that is not what seawall keys sign prints: {error}") from None
