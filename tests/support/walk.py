@@ -96,13 +96,13 @@ from seawall.instructions.venue_setup import FundWallet, InitializeUser, PostOra
 from seawall.keys import key_from_text, key_to_text
 from seawall.rules.common.perp_positions import is_perp_position_available
 from seawall.rules.common.spot_margin import signed_token_amount
+from seawall.rules.common.user_status import is_bankrupt
 from seawall.state.enums import (
     BORROW,
     DEPOSIT,
     STATUS_ACTIVE,
     STATUS_REDUCE_ONLY,
     STATUS_SETTLEMENT,
-    USER_BANKRUPT,
 )
 from seawall.state.user import POSITIONS, PerpPosition
 from support.invariants import Step, is_over
@@ -728,7 +728,7 @@ class Walk:
                 **pair, perp_market_index=perp, spot_market_index=asset, liquidator_max_pnl_transfer=most
             ),
         ]
-        if user.status & USER_BANKRUPT or dice.one_in(10):
+        if is_bankrupt(user) or dice.one_in(10):
             choices = [
                 ResolvePerpBankruptcy(**pair, quote_spot_market_index=USDC, market_index=perp),
                 ResolveSpotBankruptcy(**pair, market_index=debt),
@@ -809,7 +809,7 @@ class Walk:
         for user in PEOPLE:
             for market in TOKENS:
                 owed = -leaving.held(user, market)
-                if owed > 0 and not venue.user(user).status & USER_BANKRUPT:
+                if owed > 0 and not is_bankrupt(venue.user(user)):
                     venue.ok(FundWallet(authority=authority(user), market_index=market, amount=2 * owed))
                     ix = Deposit(user=user, market_index=market, amount=2 * owed, reduce_only=True)
                     receipt = venue.do(ix, authority(user))
@@ -819,7 +819,7 @@ class Walk:
         left = 0
         for user in PEOPLE:
             record = venue.user(user)
-            if record.status & USER_BANKRUPT or any(not is_perp_position_available(p) for p in record.perp_positions):
+            if is_bankrupt(record) or any(not is_perp_position_available(p) for p in record.perp_positions):
                 continue
             for order in [o for o in self.book if o.user == user]:
                 ix = ReleaseSpotOrder(
