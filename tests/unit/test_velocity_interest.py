@@ -225,6 +225,15 @@ def test_twenty_decimals_fail() -> None:
         assert caught.value.code == ErrorCode.MathError
 
 
+def test_regr_a_clock_below_zero_does_not_fit_the_averages() -> None:
+    """Interest waits, but the time of the averages is unsigned: the narrowing fails, not the arithmetic."""
+    market = make_market()
+    market.last_interest_ts = market.last_twap_ts = 0
+    with pytest.raises(SettlementError) as error:
+        update_spot_market_cumulative_interest_without_oracle(market, -1, False, InterestFacts())
+    assert error.value.code is ErrorCode.CastingFailure
+
+
 @pytest.mark.parametrize(
     ("seconds", "price", "stored"),
     [

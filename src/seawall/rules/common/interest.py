@@ -11,7 +11,6 @@ from seawall.arithmetic import (
     SPOT_UTILIZATION_PRECISION,
     TWENTY_FOUR_HOUR,
     checked_i64,
-    checked_u128,
     div_trunc,
     to_i64,
     to_u64,
@@ -174,11 +173,11 @@ def update_spot_market_twap_stats(spot_market: SpotMarket, oracle: OraclePriceDa
     """All statistics of a spot market, the oracle's included. Source: balances.md §5."""
     update_spot_market_twaps(spot_market, now)
     update_historical_oracle_data(spot_market, oracle, now)
-    spot_market.last_twap_ts = checked_u128(now)
+    spot_market.last_twap_ts = to_u64(now)
 
 
 @rule
 def update_spot_market_twap_stats_without_oracle(spot_market: SpotMarket, now: int) -> None:
     """The statistics of a spot market without the oracle's. Source: balances.md §5."""
     update_spot_market_twaps(spot_market, now)
-    spot_market.last_twap_ts = checked_u128(now)
+    spot_market.last_twap_ts = to_u64(now)
