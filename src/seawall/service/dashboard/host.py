@@ -69,8 +69,9 @@ def attach(app: FastAPI, desk: Desk) -> None:
         app.add_api_route("/", _to_dashboard, methods=["GET"], include_in_schema=False)
 
 
-async def _to_dashboard(request: Request) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{PATH}/")
+async def _to_dashboard() -> Response:
+    # relative, so that it holds behind a proxy that serves all this under a path of its own
+    return RedirectResponse(f"{PATH.removeprefix('/')}/")
 
 
 class Bound:
