@@ -1,4 +1,4 @@
-"""Invariants of velocity/invariants.md about balances, interest and limits (B1–B14), and of the two carve-outs."""
+"""Invariants of velocity/invariants.md about balances, interest and limits (A13, B1–B14), and of the two carve-outs."""
 
 from collections.abc import Callable
 
@@ -120,6 +120,14 @@ def test_b3_a_borrow_owes_no_less_than_was_taken(amount: int, index: int, decima
     balance = get_spot_balance(amount, market, BORROW, True)
     assert get_token_amount(balance, market, BORROW) >= amount
     assert (balance > 0) == (amount > 0)
+
+
+@given(balance=scaled, index=indices, more=st.integers(0, 10 * ONE), decimals=st.integers(0, 19))
+def test_a13_debt_never_falls_as_the_borrow_index_grows(balance: int, index: int, more: int, decimals: int) -> None:
+    """A larger cumulative borrow interest never gives a smaller token debt."""
+    before = make_market(decimals=decimals, cumulative_borrow_interest=index)
+    after = make_market(decimals=decimals, cumulative_borrow_interest=index + more)
+    assert get_token_amount(balance, before, BORROW) <= get_token_amount(balance, after, BORROW)
 
 
 @given(amount=tokens)
