@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from seawall.engine.machine import Request
 from seawall.engine.receipts import Receipt
 from seawall.engine.venue import Venue
@@ -195,10 +197,7 @@ def under_velocity(requests: Sequence[Request]) -> Iterator[Request]:
     for request in requests:
         instruction = request.instruction
         if isinstance(instruction, Initialize):
-            yield request._replace(instruction=Initialize(
-                name=instruction.name, rulebook="velocity", admin=instruction.admin,
-                wallets_tracked=instruction.wallets_tracked,
-            ))  # fmt: skip
+            yield request._replace(instruction=msgspec.structs.replace(instruction, rulebook="velocity"))
             continue
         yield request
         if isinstance(instruction, UpdatePerpMarketMaxImbalances):

@@ -1,12 +1,14 @@
 """P&L settlement and market expiry."""
 
+from collections.abc import Callable
+
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, require_perp_market_valid
 from seawall.engine.handlers.amm import emit_funding_payment
-from seawall.engine.handlers.interest import accrue, emit_interest
 from seawall.engine.handlers.pnl_refusals import EXPLAINERS as REFUSALS
 from seawall.engine.handlers.pnl_refusals import explain_pools_release, explain_settlement, note_limits
+from seawall.engine.interest import accrue, emit_interest
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError
@@ -55,10 +57,16 @@ def settle_one(tx: Transaction, ix: SettlePnl) -> None:
 
 
 def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
-    """Settle several markets' P&L in order, the user's margin judged once before anything changes.
+    """Settle several markets' P&L in order; then the vault check. Errors: as ``settle_one``."""
+    settle_in_order(tx, ix, settle_market)
 
-    The verdict is asked for even when no loss is settled: a calculation that fails refuses all; deliberate. Errors:
-    as ``settle_one``.
+
+def settle_in_order(
+    tx: Transaction, ix: SettleMultiplePnls, settle: Callable[[Transaction, User, int, int, int], SettlePnlFacts]
+) -> None:
+    """Settle several markets' P&L with a rulebook's ``settle_market``, the margin judged once before anything changes.
+
+    The verdict is asked for even when no loss is settled: a calculation that fails refuses all; deliberate.
     """
     require_not_paused(tx, EXCHANGE_SETTLE_PNL_PAUSED)
     user = tx.write_user(ix.user)
@@ -68,7 +76,7 @@ def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
         user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
     )
     for market_index in ix.market_indexes:
-        settle_market(tx, user, market_index, mode, int(meets))
+        settle(tx, user, market_index, mode, int(meets))
     check_quote_vault(tx)
 
 

@@ -4,7 +4,7 @@ from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.gates import is_paused, require_not_paused, require_perp_market_valid
 from seawall.engine.handlers.amm import emit_funding_payment
-from seawall.engine.handlers.pnl import check_quote_vault, emit_settlement
+from seawall.engine.handlers.pnl import check_quote_vault, emit_settlement, settle_in_order
 from seawall.engine.handlers.pnl_refusals import explain_settlement, note_limits, quote
 from seawall.engine.handlers.velocity.pnl_refusals import TELLERS, explain_delisting
 from seawall.engine.handlers.velocity.revenue_payout import builder_codes_on, pay_revenue_shares
@@ -26,7 +26,6 @@ from seawall.instructions.pnl import (
 from seawall.rules.common.amm_refresh import update_amm
 from seawall.rules.common.balances import deposit_into_pool
 from seawall.rules.common.expiry import settle_expired_market
-from seawall.rules.common.margin import meets_settle_pnl_maintenance_margin_requirement
 from seawall.rules.common.pnl import MARGIN_NOT_JUDGED
 from seawall.rules.common.pools import get_pool_token_amount
 from seawall.rules.velocity.amm_books import record_credit
@@ -39,7 +38,6 @@ from seawall.state.enums import (
     EXCHANGE_SETTLE_PNL_PAUSED,
     MUST_SETTLE,
     STATUS_SETTLEMENT,
-    SettlePnlMode,
 )
 from seawall.state.facts import FundingPaymentFacts, InterestFacts, SettlePnlFacts, SweepFacts
 from seawall.state.user import User
@@ -73,21 +71,11 @@ def settle_account(tx: Transaction, user_ref: str, market_index: int) -> SettleP
 
 
 def settle_multiple(tx: Transaction, ix: SettleMultiplePnls) -> None:
-    """Settle several markets' P&L in order, the user's margin judged once before anything changes.
+    """Settle several markets' P&L in order; then the vault check.
 
-    The verdict is asked for even when no loss is settled: a calculation that fails refuses all; deliberate. Errors:
-    as ``settle_one``, without ``InvalidPoolId``.
+    Errors: as ``settle_one``, without ``InvalidPoolId``.
     """
-    require_not_paused(tx, EXCHANGE_SETTLE_PNL_PAUSED)
-    user = tx.write_user(ix.user)
-    tx.write_quote_market()
-    mode = int(SettlePnlMode[ix.mode])
-    meets = meets_settle_pnl_maintenance_margin_requirement(
-        user, tx.spot_markets, tx.perp_markets, tx.oracles, tx.state
-    )
-    for market_index in ix.market_indexes:
-        settle_market(tx, user, market_index, mode, int(meets))
-    check_quote_vault(tx)
+    settle_in_order(tx, ix, settle_market)
 
 
 def settle_market(
