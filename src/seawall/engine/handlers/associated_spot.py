@@ -6,11 +6,11 @@ from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, required
 from seawall.engine.handlers.amm import refresh_amm
-from seawall.engine.handlers.interest import accrue
 from seawall.engine.handlers.pnl_refusals import quote
 from seawall.engine.handlers.revenue import emit_insurance_fund
 from seawall.engine.handlers.solvency import settle_revenue_first
 from seawall.engine.handlers.solvency_refusals import explain_deficit
+from seawall.engine.interest import accrue
 from seawall.engine.receipts import Cap, Source, Waterfall
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction

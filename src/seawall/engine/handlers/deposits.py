@@ -3,7 +3,7 @@
 from seawall.arithmetic import sub_checked
 from seawall.engine.gates import require_not_paused, require_same_pool
 from seawall.engine.handlers.deposit_refusals import EXPLAINERS, explain_swap, explain_withdrawal
-from seawall.engine.handlers.interest import accrue
+from seawall.engine.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.engine.withdrawals import (

@@ -1,8 +1,8 @@
-"""The interest crank, and what other handlers need to accrue."""
+"""The interest crank."""
 
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import is_paused, require_not_paused, require_spot_market_valid
-from seawall.engine.interest import accrue, emit_interest
+from seawall.engine.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode
@@ -32,5 +32,3 @@ def update_interest(tx: Transaction, ix: UpdateSpotMarketCumulativeInterest) -> 
 HANDLERS: dict[type[Instruction], Handler] = {UpdateSpotMarketCumulativeInterest: update_interest}
 
 EXPLAINERS: dict[ErrorCode, Explainer] = {}
-
-__all__ = ["EXPLAINERS", "HANDLERS", "accrue", "emit_interest"]

@@ -7,7 +7,6 @@ from typing import Any
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import emit_funding_payment
-from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.liquidation_record import emit_liquidation
 from seawall.engine.handlers.liquidation_refusals import (
     AnyLiquidation,
@@ -17,6 +16,7 @@ from seawall.engine.handlers.liquidation_refusals import (
     note_limits,
     spot_indices,
 )
+from seawall.engine.interest import emit_interest
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError

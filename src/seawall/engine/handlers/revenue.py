@@ -2,7 +2,7 @@
 
 from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.gates import require_not_paused
-from seawall.engine.handlers.interest import emit_interest
+from seawall.engine.interest import emit_interest
 from seawall.engine.receipts import Limit
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction

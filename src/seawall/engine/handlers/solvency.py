@@ -6,10 +6,10 @@ from seawall.arithmetic import BASE_PRECISION, FUNDING_RATE_PRECISION, QUOTE_SPO
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import refresh_amm
-from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.liquidation_record import emit_liquidation
 from seawall.engine.handlers.revenue import attempt_settle_revenue, emit_insurance_fund
 from seawall.engine.handlers.solvency_refusals import explain_bankruptcy, explain_deficit
+from seawall.engine.interest import emit_interest
 from seawall.engine.receipts import Cap, IndexChange, Source, Waterfall
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction

@@ -3,9 +3,9 @@
 from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused, require_spot_market_valid
-from seawall.engine.handlers.interest import accrue
 from seawall.engine.handlers.perp_fills import require_operator
 from seawall.engine.handlers.spot_order_fill import SpotOrderFill
+from seawall.engine.interest import accrue
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError

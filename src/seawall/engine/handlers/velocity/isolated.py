@@ -3,8 +3,8 @@
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import is_paused, require_not_paused
 from seawall.engine.handlers.deposits import emit_deposit
-from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.velocity.isolated_refusals import explain_isolated
+from seawall.engine.interest import emit_interest
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
 from seawall.errors import ErrorCode, SettlementError

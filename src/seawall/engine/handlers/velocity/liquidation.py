@@ -9,7 +9,6 @@ liquidators are not modelled.
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import require_not_paused
 from seawall.engine.handlers.amm import emit_funding_payment
-from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.liquidation import (
     account_to_flag,
     emit_cancelled_orders,
@@ -26,6 +25,7 @@ from seawall.engine.handlers.liquidation import (
 from seawall.engine.handlers.liquidation_refusals import Liquidation
 from seawall.engine.handlers.pnl_refusals import quote
 from seawall.engine.handlers.velocity.liquidation_order_fill import LiquidationOrderFill
+from seawall.engine.interest import emit_interest
 from seawall.engine.receipts import Limit
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction

@@ -2,8 +2,8 @@
 
 from seawall.engine.explain import Explainer, Explanation
 from seawall.engine.gates import is_paused, require_not_paused
-from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.revenue import emit_revenue, require_revenue_due, word_no_revenue
+from seawall.engine.interest import emit_interest
 from seawall.engine.receipts import Limit
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction

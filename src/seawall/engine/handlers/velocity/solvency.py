@@ -4,7 +4,6 @@ from seawall.arithmetic import QUOTE_SPOT_MARKET_INDEX
 from seawall.engine.explain import Explainer
 from seawall.engine.gates import is_paused, require_solvency_repair
 from seawall.engine.handlers.associated_spot import require_backstop, swap_associated_spot
-from seawall.engine.handlers.interest import emit_interest
 from seawall.engine.handlers.liquidation_record import emit_liquidation
 from seawall.engine.handlers.revenue import emit_insurance_fund
 from seawall.engine.handlers.solvency import (
@@ -20,6 +19,7 @@ from seawall.engine.handlers.solvency import (
 )
 from seawall.engine.handlers.velocity.revenue import attempt_settle_revenue
 from seawall.engine.handlers.velocity.solvency_refusals import explain_bankruptcy, explain_deficit
+from seawall.engine.interest import emit_interest
 from seawall.engine.receipts import Cap, EstateStep, IndexChange, Source, Waterfall
 from seawall.engine.rulebook import Handler
 from seawall.engine.transaction import Transaction
